@@ -1,0 +1,46 @@
+"""Train one run, or with -m a sweep of runs; see configs/train.yaml and configs/experiment/."""
+
+import logging
+import os
+import sys
+import warnings
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="train")
+def run(cfg: DictConfig) -> float | None:
+    """Train the composed config; return what a hyperparameter search minimizes."""
+    from overparam.train import train
+
+    return train(cfg)[cfg.objective]
+
+
+def main() -> int:
+    """Run with every expected mistake said in one line; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("hydra").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line below is ours
+    try:
+        run()
+    except (HydraException, OmegaConfBaseException) as error:
+        return fail(error)
+    except Exception as error:
+        if type(error).__name__ in ("ConfigError", "AlreadyRunning", "SweepFailed"):
+            return fail(error)
+        raise
+    return 0
+
+
+def fail(error: Exception) -> int:
+    """Print the error in one line."""
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""From a config to the parts of a run, with every mistake in it said in one line before any work."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import lightning as L
+import pydantic
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, get_method, instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig
+from torch import nn
+
+from overparam.data.module import PoolDataModule
+from overparam.models.module import SupervisedModule
+from overparam.models.parameters import count_parameters
+from overparam.randomness import derive_seed
+
+CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
+
+
+class ConfigError(Exception):
+    """A run that cannot be started as asked; the message is one line: what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, nothing of it loaded, allocated or written yet."""
+
+    data: PoolDataModule
+    params: int  # P, trainable parameters
+    build_module: Callable[[], SupervisedModule]  # draws the initial weights
+
+
+def assemble(cfg: DictConfig) -> Parts:
+    """Check a composed config and return the parts of its run.
+
+    Raises:
+        ConfigError: if the run could not be trained as asked.
+    """
+    for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
+        _check_integer(cfg, key, least)
+    check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
+    data = _build(cfg, "data")
+    loss = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
+    if loss == "cross_entropy" and data.task == "regression":
+        raise ConfigError("loss=cross_entropy needs classes, and this data set is regression: use loss=mse")
+    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    optimizer = _build(cfg, "optimizer")
+    scheduler = _build(cfg, "scheduler")
+
+    def build_net() -> nn.Module:
+        return _build(cfg, "model", **shape)
+
+    def build_module() -> SupervisedModule:
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(cfg.seed, "init"))
+            return SupervisedModule(build_net(), loss, optimizer, scheduler, cfg.clip_norm)
+
+    with torch.device("meta"):
+        net = build_net()
+        _try("optimizer", lambda: optimizer(list(net.parameters())))
+    _check_types(SupervisedModule, {"loss": loss, "clip_norm": cfg.clip_norm}, prefix="")
+    return Parts(data, count_parameters(net), build_module)
+
+
+def build_trainer(cfg: DictConfig, **arguments: Any) -> L.Trainer:
+    """Return the Trainer of `cfg.trainer` with the lab's fixed choices; raises `ConfigError`."""
+    return _build(
+        cfg,
+        "trainer",
+        max_epochs=-1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+        use_distributed_sampler=False,
+        **arguments,
+    )
+
+
+def check_precision(precision: Any, accelerator: str) -> None:
+    """Raise `ConfigError` for a precision that the device lacks."""
+    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    allowed = CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS
+    device = "this GPU" if on_cuda else "the CPU"
+    if on_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+        allowed = tuple(name for name in allowed if not name.startswith("bf16"))
+    if precision not in allowed:
+        raise ConfigError(f"trainer.precision={precision} is not to be had on {device}: use {_one_of(allowed)}")
+
+
+def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
+    """Instantiate a section of the config; None if it is absent or empty."""
+    node = cfg.get(section)
+    if not node:
+        return None
+    if "_target_" not in node:
+        raise ConfigError(f"{section} has no _target_: choose one of configs/{section}/")
+    target = str(node._target_)
+    try:
+        called = get_class(target) if target.rpartition(".")[2][:1].isupper() else get_method(target)
+    except Exception as error:
+        raise ConfigError(f"{section}._target_={target} cannot be imported: {_line(error)}") from error
+    given = {key: value for key, value in node.items() if not str(key).startswith("_")}
+    _check_types(called, given, prefix=f"{section}.")
+    return _try(section, lambda: instantiate(node, **extra))
+
+
+def _try(section: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (InstantiationException, MisconfigurationException, ValueError, TypeError) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        message = _line(cause)
+        raise ConfigError(message if message.startswith(section) else f"{section}: {message}") from error
+
+
+def _check_types(called: Callable[..., Any], given: dict[str, Any], prefix: str) -> None:
+    """Hold the given values against the annotations of the called class, its bases, or function."""
+    functions = [c.__init__ for c in reversed(called.__mro__)] if inspect.isclass(called) else [called]
+    hints: dict[str, Any] = {}
+    for function in functions:
+        try:
+            hints |= get_type_hints(function)
+        except (NameError, TypeError):
+            continue
+    for key, value in given.items():
+        if key not in hints:
+            continue
+        try:
+            adapter = pydantic.TypeAdapter(hints[key])
+        except pydantic.errors.PydanticUserError:
+            continue  # a tensor, a callable: not a kind of value a config holds
+        plain = list(value) if not isinstance(value, str | int | float | dict | None) else value
+        try:
+            adapter.validate_python(plain)
+        except pydantic.ValidationError as error:
+            expected = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise ConfigError(f"{prefix}{key} must be {expected}, got {value!r}") from error
+
+
+def _check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
+    section, _, name = key.rpartition(".")
+    value = (cfg[section] if section else cfg)[name]
+    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+        raise ConfigError(f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}")
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

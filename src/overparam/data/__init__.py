@@ -1,0 +1,1 @@
+"""Datasets as LightningDataModules, label noise and subsets, the resident loader."""

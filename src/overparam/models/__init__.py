@@ -1,0 +1,1 @@
+"""Pure networks and the LightningModule that trains one."""

@@ -1,0 +1,1 @@
+"""What to run: identities, grids, resume."""

@@ -1,0 +1,1 @@
+"""Where results are written: local files, W&B, provenance."""

@@ -1,0 +1,73 @@
+"""`summary.json`: what a finished run has to say. Its presence means "finished"."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "summary.json"
+
+
+@dataclass
+class Summary:
+    """The one place where the keys of `summary.json`, and of the W&B summary, are defined.
+
+    Errors are misclassification rates for classes and mean squared errors for regression, measured in eval
+    mode after the last step. A quantity that does not exist for a run is null.
+    """
+
+    identity: str  # the run's name and directory
+    name: str  # the sweep's name
+    params: int  # P, trainable parameters
+    n_train: int  # n, training samples
+    num_outputs: int  # K
+    params_per_sample: float  # P / n
+    params_per_constraint: float  # P / (n K)
+    train_error: float  # on the labels trained on, full training set
+    train_error_clean: float | None  # ... on the samples whose label is right
+    train_error_noisy: float | None  # ... on the samples whose label is wrong: 0 is all noise memorized
+    test_error: float  # on the clean test set
+    train_loss: float
+    test_loss: float
+    best_test_error: float  # the lowest over the run; for reading only, nothing was selected by it
+    best_step: int  # ... and the step it was seen at
+    interpolation_step: int | None  # first evaluated step with train_error 0 (regression: below 1e-3 of var(y))
+    noise_rate: float  # realized share of wrong labels in the training set
+    steps: int  # optimizer steps taken
+    wall_seconds: float  # training time, over all attempts
+    alarms: list[str] = field(default_factory=list)  # what should not be taken for a finding
+    measures: dict[str, Any] = field(default_factory=dict)  # what the configured measures add
+    config: dict[str, Any] = field(default_factory=dict)  # flat config values that make the identity
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write atomically: a reader, or a run killed half-way, never sees part of the file. NaN becomes null."""
+    text = json.dumps(_finite(content), indent=1, allow_nan=False)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text + "\n")
+    temporary.replace(path)
+
+
+def write_summary(run_dir: Path, summary: Summary) -> dict[str, Any]:
+    """Mark the run in `run_dir` finished; return what was written."""
+    content = asdict(summary)
+    measures = content.pop("measures")
+    content = {**content, **measures}
+    write_json(run_dir / SUMMARY, content)
+    return _finite(content)
+
+
+def read_summary(run_dir: Path) -> dict[str, Any] | None:
+    """Return the summary of a finished run, or None."""
+    path = run_dir / SUMMARY
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    is_bad = isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))
+    return None if is_bad else value

@@ -1,0 +1,154 @@
+"""One run, top to bottom."""
+
+import logging
+import math
+import time
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from omegaconf import DictConfig, OmegaConf
+
+from overparam.assemble import assemble, build_trainer
+from overparam.data.module import PoolDataModule
+from overparam.measures.evaluation import Evaluation
+from overparam.randomness import derive_seed
+from overparam.sweeps.identity import flat_values, identity
+from overparam.tracking.metrics import MetricsTable, read_metrics
+from overparam.tracking.provenance import provenance, uncommitted_changes
+from overparam.tracking.summary import Summary, read_summary, write_json, write_summary
+
+log = logging.getLogger(__name__)
+# Lightning raises its own level to INFO when imported, and then says four things a run that no one needs.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
+CHECKPOINT, WEIGHTS, FAILURE = "last.ckpt", "weights.pt", "failure.txt"
+
+
+class AlreadyRunning(RuntimeError):
+    """Another process is training this run."""
+
+
+def run_directory(cfg: DictConfig) -> Path:
+    """Return `<paths.logs>/<name>/<identity>`."""
+    return Path(cfg.paths.logs) / cfg.name / identity(cfg)
+
+
+def train(cfg: DictConfig) -> dict[str, Any]:
+    """Train the run that `cfg` describes, or what is left of it, and return its summary.
+
+    A finished run is returned as it stands, a killed one continues from its checkpoint with the numbers it
+    would have had, and a run that another process is training raises `AlreadyRunning`. A run that fails
+    leaves `failure.txt` in its directory.
+
+    Raises:
+        ConfigError: before anything is written, if the run could not be trained as asked.
+    """
+    parts = assemble(cfg)
+    run_dir = run_directory(cfg)
+    if (finished := read_summary(run_dir)) is not None:
+        log.info("finished before: %s", run_dir)
+        return finished
+    build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses before a directory exists
+    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run_dir / ".lock", blocking=False):
+            try:
+                return _train(cfg, parts.build_module(), parts.data, parts.params, run_dir)
+            except Exception:
+                (run_dir / FAILURE).write_text(traceback.format_exc())
+                raise
+    except Timeout as error:
+        raise AlreadyRunning(f"{run_dir} is being trained by another process") from error
+
+
+def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_dir: Path) -> dict[str, Any]:
+    torch.set_num_threads(cfg.cpu_threads)
+    torch.manual_seed(derive_seed(cfg.seed, "dropout"))
+    checkpoint = run_dir / CHECKPOINT
+    step = torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint.exists() else 0
+
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    loggers: list[Any] = [MetricsTable(run_dir, step)]
+    if cfg.get("logger"):
+        names = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": resolved}
+        loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
+    clock = Timer()
+    keep = ModelCheckpoint(
+        run_dir,
+        CHECKPOINT.removesuffix(".ckpt"),
+        train_time_interval=timedelta(seconds=cfg.checkpoint_seconds),
+        enable_version_counter=False,
+    )
+    evaluation = Evaluation(**cfg.evaluation)
+    trainer = build_trainer(
+        cfg, callbacks=[clock, evaluation, keep], logger=loggers, default_root_dir=run_dir
+    )
+    write_json(run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
+    if changes := uncommitted_changes():
+        (run_dir / "uncommitted.diff").write_text(changes)
+
+    started = time.time()
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
+
+    summary = summarize(cfg, run_dir, data, params, clock.time_elapsed("train"))
+    torch.save(module.net.state_dict(), run_dir / WEIGHTS)
+    for logger in loggers[1:]:
+        logger.experiment.summary.update(summary.__dict__)
+        logger.experiment.finish()
+    checkpoint.unlink(missing_ok=True)
+    (run_dir / FAILURE).unlink(missing_ok=True)
+    log.info(
+        "%s: train error %.3f, test error %.3f, P/n %.2f, %.1f s",
+        *(run_dir, summary.train_error, summary.test_error, summary.params_per_sample),
+        time.time() - started,
+    )
+    return write_summary(run_dir, summary)
+
+
+def summarize(
+    cfg: DictConfig, run_dir: Path, data: PoolDataModule, params: int, wall_seconds: float
+) -> Summary:
+    """Return the summary of a run from its metrics table, its data and its size."""
+    rows = read_metrics(run_dir)
+    last, best = rows[-1], min(rows, key=lambda row: row["test_error"])
+    tolerance = 0.0 if data.task == "classification" else 1e-3 * float(data.train.y.var())
+    fitted = [row["step"] for row in rows if row["train_error"] <= tolerance]
+    alarms = []
+    if data.task == "classification":
+        chance = 1 - 1 / data.num_outputs
+        margin = 3 * math.sqrt(chance * (1 - chance) / len(data.test))
+        if last["test_error"] > chance + margin:
+            alarms.append(f"test error {last['test_error']:.3f} is worse than chance ({chance:.3f})")
+    for alarm in alarms:
+        log.warning("%s: %s", run_dir.name, alarm)
+    n, outputs = len(data.train), data.num_outputs
+    return Summary(
+        identity=run_dir.name,
+        name=cfg.name,
+        params=params,
+        n_train=n,
+        num_outputs=outputs,
+        params_per_sample=params / n,
+        params_per_constraint=params / (n * outputs),
+        train_error=last["train_error"],
+        train_error_clean=last["train_error_clean"],
+        train_error_noisy=last["train_error_noisy"],
+        test_error=last["test_error"],
+        train_loss=last["train_loss"],
+        test_loss=last["test_loss"],
+        best_test_error=best["test_error"],
+        best_step=best["step"],
+        interpolation_step=fitted[0] if fitted else None,
+        noise_rate=float(data.train.noisy.double().mean()),
+        steps=last["step"],
+        wall_seconds=wall_seconds,
+        alarms=alarms,
+        config=flat_values(cfg),
+    )
