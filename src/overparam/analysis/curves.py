@@ -3,7 +3,8 @@
 import polars as pl
 from scipy.stats import t as student
 
-EPSILON = 0.1  # training error at which a network counts as fitting its data (Nakkiran et al. 2019, section 2)
+# Training error at which a network counts as fitting its data (Nakkiran et al. 2019, section 2).
+EPSILON = 0.1
 
 
 def over_seeds(table: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFrame:

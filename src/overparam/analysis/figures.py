@@ -6,7 +6,7 @@ import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 
@@ -26,6 +26,7 @@ def error_figure(table: pl.DataFrame, x: str, series: list[str], title: str) -> 
     groups = table.partition_by(series, as_dict=True) if series else {(): table}
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
+    _number_axis(axes, table[x])
     for color, (values, group) in zip(COLORS, sorted(groups.items(), key=str), strict=False):
         curve = over_seeds(group, [x], ["test_error", "train_error", "params_per_sample"])
         label = ", ".join(f"{_short(key)}={value}" for key, value in zip(series, values, strict=True))
@@ -53,9 +54,8 @@ def error_figure(table: pl.DataFrame, x: str, series: list[str], title: str) -> 
     seeds = over_seeds(table, [x, *series], ["test_error"])["seeds"]
     many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     axes.set(xlabel=SYMBOLS.get(x, x), ylabel="error", ylim=(0, None))
-    _number_axis(axes, table[x])
     axes.legend(frameon=False, fontsize=8)
-    axes.set_title(f"{title} ({many} seeds, mean and 95% interval)", fontsize=10)
+    figure.suptitle(f"{title}: mean and 95% interval over {many} seeds", fontsize=10)
     return figure
 
 
@@ -72,7 +72,7 @@ def _number_axis(axes: Axes, values: pl.Series) -> None:
     ticks = sorted(values.unique().to_list())
     if ticks[0] > 0 and ticks[-1] / ticks[0] > 8:
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(_spread(ticks))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -87,13 +87,15 @@ def _spread(ticks: list[float], least_ratio: float = 1.35) -> list[float]:
 
 
 def _parameter_axis(axes: Axes, curve: pl.DataFrame, x: str) -> None:
+    """Label the top axis with P/n; the scale of `axes` is set before: changing it resets the ticks."""
     if x != "model.width":
         return
     top = axes.secondary_xaxis("top")
     shown = curve.filter(pl.col(x).is_in(_spread(curve[x].to_list())))
     top.set_xticks(shown[x].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
-    top.xaxis.set_minor_formatter(NullFormatter())
-    top.set_xlabel("parameters per training sample, P/n")
+    top.xaxis.set_minor_locator(NullLocator())
+    top.set_xlabel("parameters per training sample, P/n", fontsize=9)
+    top.tick_params(labelsize=8)
 
 
 def _short(key: str) -> str:
