@@ -91,7 +91,9 @@ def check_precision(precision: Any, accelerator: str) -> None:
     if on_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         allowed = tuple(name for name in allowed if not name.startswith("bf16"))
     if precision not in allowed:
-        raise ConfigError(f"trainer.precision={precision} is not to be had on {device}: use {_one_of(allowed)}")
+        raise ConfigError(
+            f"trainer.precision={precision} is not to be had on {device}: use {_one_of(allowed)}"
+        )
 
 
 def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
@@ -148,7 +150,9 @@ def _check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
     section, _, name = key.rpartition(".")
     value = (cfg[section] if section else cfg)[name]
     if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ConfigError(f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}")
+        raise ConfigError(
+            f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}"
+        )
 
 
 def _one_of(names: tuple[str, ...]) -> str:

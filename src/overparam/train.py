@@ -4,14 +4,13 @@ import logging
 import math
 import time
 import traceback
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.assemble import assemble, build_trainer
@@ -19,6 +18,7 @@ from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import Evaluation
 from overparam.randomness import derive_seed
 from overparam.sweeps.identity import flat_values, identity
+from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.metrics import MetricsTable, read_metrics
 from overparam.tracking.provenance import provenance, uncommitted_changes
 from overparam.tracking.summary import Summary, read_summary, write_json, write_summary
@@ -80,12 +80,7 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
         names = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": resolved}
         loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
     clock = Timer()
-    keep = ModelCheckpoint(
-        run_dir,
-        CHECKPOINT.removesuffix(".ckpt"),
-        train_time_interval=timedelta(seconds=cfg.checkpoint_seconds),
-        enable_version_counter=False,
-    )
+    keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
     evaluation = Evaluation(**cfg.evaluation)
     trainer = build_trainer(
         cfg, callbacks=[clock, evaluation, keep], logger=loggers, default_root_dir=run_dir
@@ -102,6 +97,7 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
     for logger in loggers[1:]:
         logger.experiment.summary.update(summary.__dict__)
         logger.experiment.finish()
+    written = write_summary(run_dir, summary)
     checkpoint.unlink(missing_ok=True)
     (run_dir / FAILURE).unlink(missing_ok=True)
     log.info(
@@ -109,7 +105,7 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
         *(run_dir, summary.train_error, summary.test_error, summary.params_per_sample),
         time.time() - started,
     )
-    return write_summary(run_dir, summary)
+    return written
 
 
 def summarize(

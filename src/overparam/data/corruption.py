@@ -54,7 +54,5 @@ def noisy_labels(
 
 def noisy_targets(targets: Tensor, std: float, seed: int) -> Tensor:
     """Return regression targets [pool_size, K] plus N(0, std²) noise, one draw scaled by every `std`."""
-    noise = torch.randn(
-        targets.shape, dtype=torch.float64, generator=generator(seed, "label_noise", "level")
-    )
+    noise = torch.randn(targets.shape, dtype=torch.float64, generator=generator(seed, "label_noise", "level"))
     return targets + (std * noise).to(targets.dtype)

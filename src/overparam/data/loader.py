@@ -1,7 +1,7 @@
 """Batches as tensor operations on data that lives on the training device, addressed by step."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -63,22 +63,32 @@ class ResidentLoader:
         x: inputs [n, *shape].
         y: labels [n] or [n, K].
         order: the batch order.
-        start: first step.
+        step: tells the step the run is at; iteration begins there. The length stays that of the whole run, as
+            Lightning expects of a run that it resumes.
         stop: step to end before.
         cuts: steps at which a chunk must end.
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor, order: BatchOrder, start: int, stop: int, cuts: Sequence[int]
+        self,
+        x: Tensor,
+        y: Tensor,
+        order: BatchOrder,
+        step: Callable[[], int],
+        stop: int,
+        cuts: Sequence[int],
     ) -> None:
         self.x, self.y, self.order = x, y, order
-        self.bounds = chunk_bounds(start, stop, cuts)
+        self.step, self.bounds = step, chunk_bounds(0, stop, cuts)
 
     def __len__(self) -> int:
         return len(self.bounds)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        done = self.step()
         for start, stop in self.bounds:
+            if start < done:
+                continue
             index = self.order.steps(start, stop)
             if index is None:
                 repeat = stop - start

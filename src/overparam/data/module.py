@@ -111,11 +111,14 @@ class PoolDataModule(L.LightningDataModule):
         chosen = subset_order(self.pool_size, self.seed)[: self.n_train]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self.train = Split(pool.train_x[chosen], y[chosen], noisy[chosen]).to(device)
-        self.test = Split(pool.test_x, pool.test_y, torch.zeros(len(pool.test_y), dtype=torch.bool)).to(device)
+        self.test = Split(pool.test_x, pool.test_y, torch.zeros(len(pool.test_y), dtype=torch.bool)).to(
+            device
+        )
 
     def train_dataloader(self) -> Any:
         """Return the remaining steps of the run, from the trainer's step on."""
-        assert self.trainer is not None
+        trainer = self.trainer
+        assert trainer is not None
         order = BatchOrder(self.n_train, self.batch_size, self.order_seed)
-        start, stop = self.trainer.global_step, self.trainer.max_steps
-        return ResidentLoader(self.train.x, self.train.y, order, start, stop, self.cuts)
+        x, y = self.train.x, self.train.y
+        return ResidentLoader(x, y, order, lambda: trainer.global_step, trainer.max_steps, self.cuts)

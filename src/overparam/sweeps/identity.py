@@ -88,5 +88,7 @@ def identity(cfg: DictConfig) -> str:
     values = flat_values(cfg)
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     shown = [str(values.get("model._target_", "model")).lower()]
-    shown += [f"{letter}{values[key]:g}" for letter, key in PREFIX if isinstance(values.get(key), int | float)]
+    shown += [
+        f"{letter}{values[key]:g}" for letter, key in PREFIX if isinstance(values.get(key), int | float)
+    ]
     return "-".join([*shown, hashlib.sha256(text.encode()).hexdigest()[:10]])

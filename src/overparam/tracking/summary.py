@@ -32,7 +32,9 @@ class Summary:
     test_loss: float
     best_test_error: float  # the lowest over the run; for reading only, nothing was selected by it
     best_step: int  # ... and the step it was seen at
-    interpolation_step: int | None  # first evaluated step with train_error 0 (regression: below 1e-3 of var(y))
+    interpolation_step: (
+        int | None
+    )  # first evaluated step with train_error 0 (regression: below 1e-3 of var(y))
     noise_rate: float  # realized share of wrong labels in the training set
     steps: int  # optimizer steps taken
     wall_seconds: float  # training time, over all attempts

@@ -1,0 +1,46 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs"
+
+# Whatever this machine's W&B account is, tests never reach it.
+os.environ["WANDB_MODE"] = "offline"
+torch.set_num_threads(1)
+
+
+def compose_config(*overrides: str) -> DictConfig:
+    """The config of `python scripts/train.py <overrides>`."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[..., DictConfig]:
+    """Composes a run of a second: 60 samples, 40 steps, local files under tmp_path."""
+
+    def build(*overrides: str) -> DictConfig:
+        defaults = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu", "logger=local")
+        return compose_config(*defaults, f"paths.logs={tmp_path}", *overrides)
+
+    return build
+
+
+def command_line(script: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user does, from the repository's root."""
+    command = [sys.executable, f"scripts/{script}", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, **options)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
