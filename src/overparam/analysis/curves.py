@@ -3,15 +3,14 @@
 import polars as pl
 from scipy.stats import t as student
 
-# Training error at which a network counts as fitting its data (Nakkiran et al. 2019, section 2).
-EPSILON = 0.1
+from overparam.tracking.summary import EPSILON
 
 
 def over_seeds(table: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFrame:
-    """Return, for each combination of `keys`, the runs behind it and mean, std and 95% half-width of `values`.
+    """Return, for each combination of `keys`, how many runs it has, and mean, std and interval of `values`.
 
     The columns are `seeds`, and for each value `v`, `v_std`, `v_ci`: the mean, the standard deviation over
-    runs, and Student's t interval of the mean. With one run, std and ci are null.
+    runs, and the half-width of Student's 95% interval of the mean. With one run, std and ci are null.
     """
     statistics = [pl.len().alias("seeds")]
     statistics += [pl.col(value).mean() for value in values]

@@ -1,12 +1,13 @@
 """From a sweep's folder to its figure and its table."""
 
+import json
 from pathlib import Path
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from overparam.analysis.collect import collect, swept
+from overparam.analysis.collect import REPORT, collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import error_figure, save
 
@@ -19,13 +20,16 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` is finished.
     """
-    table = collect(folder)
+    runs = collect(folder)
+    table = runs.filter(status="finished")
+    if table.is_empty():
+        raise FileNotFoundError(f"no run in {folder} is finished")
     keys = swept(table)
-    out = folder / "report"
+    out = folder / REPORT
     out.mkdir(exist_ok=True)
     summary = over_seeds(table, keys or ["name"], COLUMNS)
     summary.write_csv(out / "table.csv")
-    files = [out / "table.csv"]
+    files = [out / "table.csv", *write_tables(runs, collect_steps(folder), out)]
     _print(summary, keys)
     numeric = [key for key in keys if table[key].dtype.is_numeric()]
     if numeric:
@@ -33,6 +37,21 @@ def report(folder: Path) -> list[Path]:
         files += save(error_figure(table, x, series, folder.name), out / "figure")
     Console().print("\n".join(str(file) for file in files), highlight=False, soft_wrap=True)
     return files
+
+
+def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Path]:
+    """Write `runs` and `steps` as Parquet, which keeps types, and as CSV, in which a list is JSON text."""
+    files = []
+    for name, table in (("runs", runs), ("steps", steps)):
+        files += [out / f"{name}.parquet", out / f"{name}.csv"]
+        table.write_parquet(files[-2])
+        lists = [key for key, dtype in table.schema.items() if isinstance(dtype, pl.List)]
+        table.with_columns(pl.col(lists).map_elements(_json, return_dtype=pl.String)).write_csv(files[-1])
+    return files
+
+
+def _json(values: pl.Series) -> str:
+    return json.dumps(values.to_list())
 
 
 def _print(summary: pl.DataFrame, keys: list[str]) -> None:

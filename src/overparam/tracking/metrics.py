@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-METRICS = "metrics.csv"
+from overparam.tracking.metrics_file import METRICS, read_metrics
 
 
 class MetricsTable(Logger):
@@ -64,18 +64,3 @@ class MetricsTable(Logger):
             if header:
                 writer.writeheader()
             writer.writerows(rows)
-
-
-def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """Return the rows of `metrics.csv` as written, `step` an int, the rest floats; missing cells are absent."""
-    path = run_dir / METRICS
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    # The last line of a killed run may be torn; a torn row has a missing last cell.
-    whole = [row for row in rows if all(value is not None for value in row.values())]
-    return [
-        {key: int(value) if key == "step" else float(value) for key, value in row.items() if value != ""}
-        for row in whole
-    ]

@@ -4,9 +4,26 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 SUMMARY = "summary.json"
+
+# Training error at which a network counts as fitting its data (Nakkiran et al. 2019, section 2).
+EPSILON = 0.1
+
+Regime = Literal["under", "critical", "over"]
+
+
+def regime(train_error: float | None, interpolation_step: int | None) -> Regime:
+    """Return where a run stands relative to the interpolation threshold, by what it did, not by its size.
+
+    "over": it interpolated (train error 0; regression: below 1e-3 of var(y)). "critical": it fits its data up
+    to `EPSILON` but did not interpolate. "under": it does not fit. Nakkiran et al. 2019 compare the largest n
+    that the procedure fits with the n at hand; this is the same comparison, read off a single run.
+    """
+    if interpolation_step is not None:
+        return "over"
+    return "critical" if train_error is not None and train_error <= EPSILON else "under"
 
 
 @dataclass
@@ -41,6 +58,10 @@ class Summary:
     alarms: list[str] = field(default_factory=list)  # what should not be taken for a finding
     measures: dict[str, Any] = field(default_factory=dict)  # what the configured measures add
     config: dict[str, Any] = field(default_factory=dict)  # flat config values that make the identity
+    regime: Regime = field(init=False)  # see `regime`
+
+    def __post_init__(self) -> None:
+        self.regime = regime(self.train_error, self.interpolation_step)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
