@@ -1,9 +1,12 @@
 """Means and intervals over seeds along a swept key, and the interpolation threshold."""
 
+import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
 from overparam.tracking.summary import EPSILON
+
+SEEDS_FOR_A_BAND = 3  # with two, Student's factor is 9, and the interval says nothing
 
 
 def over_seeds(table: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFrame:
@@ -16,10 +19,19 @@ def over_seeds(table: pl.DataFrame, keys: list[str], values: list[str]) -> pl.Da
     statistics += [pl.col(value).mean() for value in values]
     statistics += [pl.col(value).std().alias(f"{value}_std") for value in values]
     grouped = table.group_by(keys).agg(statistics).sort(keys)
-    factor = pl.Series(
-        [student.ppf(0.975, n - 1) / n**0.5 if n > 1 else None for n in grouped["seeds"]], dtype=pl.Float64
-    )
+    count = np.maximum(grouped["seeds"].to_numpy(), 2)
+    factor = pl.Series(student.ppf(0.975, count - 1) / np.sqrt(count))
     return grouped.with_columns([(pl.col(f"{value}_std") * factor).alias(f"{value}_ci") for value in values])
+
+
+def seeds_text(table: pl.DataFrame, keys: list[str]) -> str:
+    """Say what the points and bands of a figure over `keys` are."""
+    seeds = table.group_by(keys).len()["len"].to_list()
+    low, high = min(seeds), max(seeds)
+    if high == 1:
+        return "one seed"
+    many = f"{low}" if low == high else f"{low} to {high}"
+    return f"mean{' and 95% interval' if high >= SEEDS_FOR_A_BAND else ''} over {many} seeds"
 
 
 def interpolation_threshold(curve: pl.DataFrame, key: str, epsilon: float = EPSILON) -> float | None:

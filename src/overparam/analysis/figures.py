@@ -1,62 +1,190 @@
-"""The double-descent figure."""
+"""Curves of error and loss against whatever was swept."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
-from overparam.analysis.curves import interpolation_threshold, over_seeds
+from overparam.analysis.axes import CATEGORICAL, colors, label, number, scale_x, short, spread
+from overparam.analysis.curves import SEEDS_FOR_A_BAND, interpolation_threshold, over_seeds, seeds_text
 
 matplotlib.use("Agg")
+matplotlib.rcParams.update({"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9, "legend.fontsize": 8})
 
-# Okabe & Ito's palette, told apart by colour-blind people.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SYMBOLS = {"model.width": "width", "model.depth": "depth", "data.n_train": "training samples n"}
+NOISE, WIDTH = "data.label_noise", "model.width"
+MOST_PANELS = 6
+THEORY = "theory_test_error"  # a measure of this name is drawn beside the test error
+GREY = "0.35"
 
 
-def error_figure(table: pl.DataFrame, x: str, series: list[str], title: str) -> Figure:
-    """Draw test (solid) and training error (dashed) against `x`, a line for each combination of `series`.
+def error_figure(
+    table: pl.DataFrame, x: str, series: list[str], title: str, quantity: str = "error", columns: int = 3
+) -> Figure:
+    """Draw test (solid) and training (dashed) error against `x`, a line for each combination of `series`.
 
-    Bands are 95% intervals of the mean over seeds; a vertical line marks each series' interpolation
-    threshold; where `x` is the width of one network, a second axis counts parameters a sample.
+    Bands are 95% intervals of the mean over seeds. Label noise among the series gives a panel a level. A
+    dotted line marks the interpolation threshold: the smallest x from which on the training error stays at
+    most 0.1. Where `x` is the width of one network, a second axis counts parameters a training sample.
+
+    Args:
+        table: a row a finished run, see `collect`.
+        x: a numeric column.
+        series: the other columns that differ between runs, seeds apart.
+        title: what the figure is called.
+        quantity: "error" or "loss".
+        columns: panels in a row.
     """
-    groups = table.partition_by(series, as_dict=True) if series else {(): table}
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    _number_axis(axes, table[x])
-    for color, (values, group) in zip(COLORS, sorted(groups.items(), key=str), strict=False):
-        curve = over_seeds(group, [x], ["test_error", "train_error", "params_per_sample"])
-        label = ", ".join(f"{_short(key)}={value}" for key, value in zip(series, values, strict=True))
-        for column, style, name in (("test_error", "-", "test"), ("train_error", "--", "train")):
-            mean, half = curve[column].to_numpy(), curve[f"{column}_ci"].fill_null(0).to_numpy()
-            line_color = color if series or column == "test_error" else COLORS[1]
-            axes.plot(
-                curve[x], mean, style, color=line_color, marker="o", ms=3, label=f"{name} {label}".strip()
-            )
-            axes.fill_between(curve[x], mean - half, mean + half, color=line_color, alpha=0.2, lw=0)
-        if (threshold := interpolation_threshold(curve, x)) is not None:
-            axes.axvline(threshold, color=color if series else "0.35", ls=":", lw=1.2)
-            axes.annotate(
-                "interpolation threshold" if not series else "",
-                (threshold, 0.98),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="top",
-                fontsize=8,
-                color="0.35",
-            )
-        if not series:
-            _parameter_axis(axes, curve, x)
-    seeds = over_seeds(table, [x, *series], ["test_error"])["seeds"]
-    many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
-    axes.set(xlabel=SYMBOLS.get(x, x), ylabel="error", ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(f"{title}: mean and 95% interval over {many} seeds", fontsize=10)
+    has_panels = NOISE in series and 1 < table[NOISE].n_unique() <= MOST_PANELS
+    levels = sorted(table[NOISE].unique()) if has_panels else [None]
+    lines = [key for key in series if not (has_panels and key == NOISE)]
+    figure, panels = grid(len(levels), columns)
+    for axes, level in zip(panels, levels, strict=True):
+        shown = table.filter(pl.col(NOISE) == level) if has_panels else table
+        scale_x(axes, table[x].to_list(), ticks=table[x].n_unique() <= 20, room=0.1 if has_panels else 0.06)
+        _lines(axes, shown, x, lines, quantity)
+        _thresholds(axes, shown, x, lines, is_alone=len(panels) == 1 and not lines)
+        _parameter_axis(axes, shown, x, room=0.15 if has_panels else 0.09)
+        if has_panels:
+            axes.set_title(f"label noise {number(level)}", weight="bold")
+        axes.set_xlabel(label(x))
+    _scale_quantity(panels[0], table, quantity)
+    for axes in panels[::columns]:
+        axes.set_ylabel(quantity_name(table, quantity))
+    panels[-1].legend(frameon=False, loc="best")
+    figure.suptitle(f"{title}: {seeds_text(table, [x, *series])}", fontsize=10)
     return figure
+
+
+def grid(count: int, columns: int = 3, height: float = 3.0) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels, `columns` in a row, on common vertical axes."""
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    size = (6.4, 4.2) if count == 1 else (1.2 + 3.0 * columns, 0.6 + height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, list(axes[:count])
+
+
+def quantity_name(table: pl.DataFrame, quantity: str) -> str:
+    """Return "error", "loss" or, for regression, "mean squared error"."""
+    return "mean squared error" if quantity == "error" and is_regression(table) else quantity
+
+
+def is_regression(table: pl.DataFrame) -> bool:
+    """Whether the errors are mean squared errors: then, and only then, they equal the squared loss."""
+    return bool(((table["test_error"] - table["test_loss"]).abs() <= 1e-9 + 1e-6 * table["test_loss"]).all())
+
+
+def groups_of(table: pl.DataFrame, series: list[str]) -> list[tuple[str, pl.DataFrame]]:
+    """Return the runs of each combination of `series` under its legend text, in the order of the values."""
+    if not series:
+        return [("", table)]
+    groups = table.sort(series, nulls_last=True).partition_by(series, as_dict=True, maintain_order=True)
+    return [
+        (", ".join(f"{short(k)} {number(v)}" for k, v in zip(series, values, strict=True)), group)
+        for values, group in groups.items()
+    ]
+
+
+def _lines(axes: Axes, table: pl.DataFrame, x: str, series: list[str], quantity: str) -> None:
+    groups = groups_of(table, series)
+    palette = _palette(table, series, len(groups))
+    for (name, group), color in zip(groups, palette, strict=True):
+        curve = over_seeds(group, [x], [f"test_{quantity}", f"train_{quantity}"])
+        for part, style in (("test", "-"), ("train", "--")):
+            line_color = color if series or part == "test" else CATEGORICAL[1]
+            text = f"{part} {name}".strip() if not series or part == "test" else None
+            column = f"{part}_{quantity}"
+            has_band = part == "test" or not series
+            draw_band(axes, curve, x, column, has_band, color=line_color, linestyle=style, label=text)
+    if series:
+        axes.plot([], [], "--", color=GREY, label="train")
+    if THEORY in table.columns and quantity == "error" and table[THEORY].is_not_null().any():
+        theory = over_seeds(table.filter(pl.col(THEORY).is_not_null()), [x], [THEORY])
+        axes.plot(theory[x], theory[THEORY], color="black", lw=1, ls="-.", label="theory")
+
+
+def _palette(table: pl.DataFrame, series: list[str], count: int) -> list[Any]:
+    values = sorted(table[series[0]].unique().drop_nulls()) if len(series) == 1 else []
+    return colors(values if len(values) == count else [str(i) for i in range(count)])
+
+
+def draw_band(
+    axes: Axes, curve: pl.DataFrame, x: str, column: str, has_band: bool = True, **style: Any
+) -> None:
+    """Draw the mean of `column` against `x`, with its 95% interval where there are seeds enough."""
+    half = pl.when(pl.col("seeds") >= SEEDS_FOR_A_BAND).then(f"{column}_ci").fill_null(0)
+    mean, interval = curve[column].to_numpy(), curve.select(half).to_series().to_numpy()
+    marker = "o" if len(curve) <= 20 else None
+    axes.plot(curve[x], mean, marker=marker, ms=3, lw=1.4, **style)
+    if has_band and interval.any():
+        axes.fill_between(curve[x], mean - interval, mean + interval, color=style["color"], alpha=0.18, lw=0)
+
+
+def _thresholds(axes: Axes, table: pl.DataFrame, x: str, series: list[str], is_alone: bool) -> None:
+    groups = groups_of(table, series)
+    text = "interpolation threshold"
+    for (_, group), color in zip(groups, _palette(table, series, len(groups)), strict=True):
+        threshold = interpolation_threshold(over_seeds(group, [x], ["train_error"]), x)
+        if threshold is None:
+            continue
+        axes.axvline(threshold, color=color if series else GREY, ls=":", lw=1.2)
+        if is_alone:
+            _say(axes, threshold, text)
+        elif text:
+            axes.plot([], [], ":", color=GREY, label=text)
+            text = ""
+    # Linear in the parameters, the network interpolates from P = nK on whatever the data are.
+    if x == WIDTH and set(table["model._target_"]) == {"RandomFeatures"} and table["n_train"].n_unique() == 1:
+        axes.axvline(table["n_train"][0], color="black", ls="-.", lw=0.8, label="theory: width = n")
+
+
+def _say(axes: Axes, x: float, text: str) -> None:
+    is_right = axes.transAxes.inverted().transform(axes.transData.transform((x, 0)))[0] > 0.6
+    axes.annotate(
+        text,
+        (x, 0.98),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if is_right else 4, 0),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+        va="top",
+        fontsize=8,
+        color=GREY,
+    )
+
+
+def _scale_quantity(axes: Axes, table: pl.DataFrame, quantity: str) -> None:
+    """Set the vertical scale of all panels: from zero for error rates, logarithmic for what spans decades."""
+    test, train = (table[f"{part}_{quantity}"].drop_nulls().to_numpy() for part in ("test", "train"))
+    has_decades = test.min() > 0 and max(test.max(), train.max()) > 30 * test.min()
+    if has_decades and (quantity == "loss" or is_regression(table)):
+        axes.set_yscale("log")
+        # A training loss that goes to zero would take the whole axis.
+        axes.set_ylim(max(train.min(), 0.05 * test.min()) / 1.5, None)
+    else:
+        axes.set_ylim(0, min(axes.get_ylim()[1], 1.0) if quantity == "error" and test.max() <= 1 else None)
+
+
+def _parameter_axis(axes: Axes, table: pl.DataFrame, x: str, room: float) -> None:
+    """Label the top axis with P/n; the scale of `axes` is set before: changing it resets the ticks."""
+    if x != WIDTH:
+        return
+    sizes = table.select(x, "params_per_sample").unique().sort(x)
+    if len(sizes) != sizes[x].n_unique():
+        return
+    top = axes.secondary_xaxis("top")
+    shown = sizes.filter(pl.col(x).is_in(spread(sizes[x].to_list(), room=room)))
+    top.set_xticks(shown[x].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
+    top.xaxis.set_minor_locator(NullLocator())
+    top.set_xlabel("parameters per training sample, P/n", fontsize=8)
+    top.tick_params(labelsize=8)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -66,37 +194,3 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for file in files:
         figure.savefig(file, dpi=160)
     return files
-
-
-def _number_axis(axes: Axes, values: pl.Series) -> None:
-    ticks = sorted(values.unique().to_list())
-    if ticks[0] > 0 and ticks[-1] / ticks[0] > 8:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticks(_spread(ticks))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _spread(ticks: list[float], least_ratio: float = 1.35) -> list[float]:
-    """Leave out ticks whose labels would touch on a log axis."""
-    kept = ticks[:1]
-    for tick in ticks[1:]:
-        if tick / kept[-1] >= least_ratio:
-            kept.append(tick)
-    return kept
-
-
-def _parameter_axis(axes: Axes, curve: pl.DataFrame, x: str) -> None:
-    """Label the top axis with P/n; the scale of `axes` is set before: changing it resets the ticks."""
-    if x != "model.width":
-        return
-    top = axes.secondary_xaxis("top")
-    shown = curve.filter(pl.col(x).is_in(_spread(curve[x].to_list())))
-    top.set_xticks(shown[x].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
-    top.xaxis.set_minor_locator(NullLocator())
-    top.set_xlabel("parameters per training sample, P/n", fontsize=9)
-    top.tick_params(labelsize=8)
-
-
-def _short(key: str) -> str:
-    return key.rpartition(".")[2]

@@ -1,42 +1,85 @@
-"""From a sweep's folder to its figure and its table."""
+"""From a sweep's folder to its tables and figures."""
 
 import json
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from overparam.analysis.axes import number, short
 from overparam.analysis.collect import REPORT, collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.figures import error_figure, save
+from overparam.analysis.figures import NOISE, error_figure, is_regression, save
+from overparam.analysis.maps import heat_map, step_figure
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
+MOST_ROWS = 40  # of the printed table
 
 
 def report(folder: Path) -> list[Path]:
-    """Print the sweep's table, write table and figure to `<folder>/report/`, and return the files written.
+    """Print the sweep's table, write tables and figures to `<folder>/report/`, and return the files written.
 
     Raises:
         FileNotFoundError: if no run in `folder` is finished.
     """
-    runs = collect(folder)
+    runs, steps = collect(folder), collect_steps(folder)
     table = runs.filter(status="finished")
     if table.is_empty():
         raise FileNotFoundError(f"no run in {folder} is finished")
+    # n_train null means all samples: what they were is known now.
+    table = table.with_columns(pl.coalesce(pl.col("^data.n_train$"), "n_train").alias("data.n_train"))
     keys = swept(table)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
     summary = over_seeds(table, keys or ["name"], COLUMNS)
     summary.write_csv(out / "table.csv")
-    files = [out / "table.csv", *write_tables(runs, collect_steps(folder), out)]
-    _print(summary, keys)
-    numeric = [key for key in keys if table[key].dtype.is_numeric()]
-    if numeric:
-        x, series = numeric[0], [key for key in keys if key != numeric[0]]
-        files += save(error_figure(table, x, series, folder.name), out / "figure")
+    files = [out / "table.csv", *write_tables(runs, steps, out)]
+    print_table(summary, keys)
+    for old in (*out.glob("error_*.p??"), *out.glob("loss_*.p??")):
+        old.unlink()  # what was swept may have changed
+    for name, figure in figures(table, steps, keys, folder.name):
+        files += save(figure, out / name)
     Console().print("\n".join(str(file) for file in files), highlight=False, soft_wrap=True)
     return files
+
+
+def figures(
+    table: pl.DataFrame, steps: pl.DataFrame, keys: list[str], title: str
+) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure of every view that the swept `keys` allow.
+
+    Error and loss against every numeric key; against P/n where that is not the same axis; against the steps;
+    heat maps over every pair of numeric keys with three values or more, and of such a key with the steps.
+    """
+    numeric = [key for key in keys if table[key].dtype.is_numeric() and table[key].null_count() == 0]
+    # Noise is a setting to compare under, unless nothing else was swept.
+    numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
+    quantities = ["error"] if is_regression(table) else ["error", "loss"]
+    for x in numeric:
+        series = [key for key in keys if key != x]
+        for quantity in quantities:
+            yield f"{quantity}_vs_{short(x)}", error_figure(table, x, series, title, quantity)
+    along = numeric[:1]
+    sizes = table.select("params_per_sample", *along).n_unique()
+    if sizes > max([2, *(table[key].n_unique() for key in along)]):
+        series = [key for key in keys if key not in along]
+        yield "error_vs_params_per_sample", error_figure(table, "params_per_sample", series, title)
+    joined = steps.join(table.select("identity", *keys), on="identity")
+    if not joined.is_empty():
+        lines = numeric[0] if numeric else keys[0] if keys else None
+        others = [key for key in keys if key != lines]
+        yield "error_vs_step", step_figure(joined, lines, others, title)
+    long = [key for key in numeric if table[key].n_unique() > 2]
+    if long and not joined.is_empty():
+        others = [key for key in keys if key != long[0]]
+        yield f"error_over_{short(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
+    for x, y in combinations([key for key in long if key != NOISE], 2):
+        others = [key for key in keys if key not in (x, y)]
+        yield f"error_over_{short(x)}_and_{short(y)}", heat_map(table, x, y, others, title)
 
 
 def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Path]:
@@ -54,13 +97,14 @@ def _json(values: pl.Series) -> str:
     return json.dumps(values.to_list())
 
 
-def _print(summary: pl.DataFrame, keys: list[str]) -> None:
-    shown = Table(*keys, "P/n", "train error", "noise fitted", "test error", "seeds")
-    for row in summary.iter_rows(named=True):
+def print_table(summary: pl.DataFrame, keys: list[str]) -> None:
+    """Print the means over seeds, a row a setting."""
+    shown = Table(*map(short, keys), "P/n", "train error", "noise fitted", "test error", "seeds")
+    for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted = row["train_error_noisy"]
         std = row["test_error_std"]
         shown.add_row(
-            *(str(row[key]) for key in keys),
+            *(number(row[key]) for key in keys),
             f"{row['params_per_sample']:.2f}",
             f"{row['train_error']:.3f}",
             "" if fitted is None else f"{1 - fitted:.2f}",
@@ -68,3 +112,5 @@ def _print(summary: pl.DataFrame, keys: list[str]) -> None:
             str(row["seeds"]),
         )
     Console().print(shown)
+    if len(summary) > MOST_ROWS:
+        Console().print(f"and {len(summary) - MOST_ROWS} more rows, in table.csv")
