@@ -104,7 +104,7 @@ def test_every_swept_key_finds_its_figures_unnamed(tmp_path):
     table = collect(tmp_path)
     names = [name for name, _ in figures(table, collect_steps(tmp_path), swept(table), "name")]
     assert set(names) == {
-        *("error_vs_width", "error_vs_n_train", "loss_vs_width", "loss_vs_n_train", "error_vs_step"),
+        *("figure", "error_vs_n_train", "loss_vs_width", "loss_vs_n_train", "error_vs_step"),
         *("error_vs_params_per_sample", "error_over_width_and_step", "error_over_width_and_n_train"),
     }
 
@@ -112,7 +112,7 @@ def test_every_swept_key_finds_its_figures_unnamed(tmp_path):
 def test_a_report_writes_figures_tables_and_prints_the_means(sweep, capsys):
     files = report(sweep)
     assert all(file.stat().st_size > 0 for file in files)
-    assert {"table.csv", "runs.parquet", "steps.csv", "error_vs_width.png", "error_vs_width.pdf"} <= {
+    assert {"table.csv", "runs.parquet", "steps.csv", "figure.png", "figure.pdf"} <= {
         file.name for file in files
     }
     printed = capsys.readouterr().out

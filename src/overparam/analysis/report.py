@@ -53,7 +53,8 @@ def figures(
     """Yield the name and the figure of every view that the swept `keys` allow.
 
     Error and loss against every numeric key; against P/n where that is not the same axis; against the steps;
-    heat maps over every pair of numeric keys with three values or more, and of such a key with the steps.
+    heat maps over every pair of numeric keys with three values or more, and of such a key with the steps. The
+    error against the numeric key with most values comes first and is called "figure".
     """
     numeric = [key for key in keys if table[key].dtype.is_numeric() and table[key].null_count() == 0]
     # Noise is a setting to compare under, unless nothing else was swept.
@@ -62,7 +63,9 @@ def figures(
     for x in numeric:
         series = [key for key in keys if key != x]
         for quantity in quantities:
-            yield f"{quantity}_vs_{short(x)}", error_figure(table, x, series, title, quantity)
+            is_first = (x, quantity) == (numeric[0], "error")
+            name = "figure" if is_first else f"{quantity}_vs_{short(x)}"
+            yield name, error_figure(table, x, series, title, quantity)
     along = numeric[:1]
     sizes = table.select("params_per_sample", *along).n_unique()
     if sizes > max([2, *(table[key].n_unique() for key in along)]):
