@@ -6,7 +6,9 @@ import sys
 import warnings
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -14,9 +16,15 @@ from omegaconf.errors import OmegaConfBaseException
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
 def run(cfg: DictConfig) -> float | None:
     """Train the composed config; return what a hyperparameter search minimizes."""
-    from overparam.train import train
+    from overparam.assemble import ConfigError
+    from overparam.train import AlreadyRunning, train
 
-    return train(cfg)[cfg.objective]
+    try:
+        return train(cfg)[cfg.objective]
+    except (ConfigError, AlreadyRunning) as error:
+        if HydraConfig.get().mode == RunMode.RUN:
+            sys.exit(fail(error))  # Hydra would print a line of its own first
+        raise
 
 
 def main() -> int:
@@ -30,7 +38,7 @@ def main() -> int:
     except (HydraException, OmegaConfBaseException) as error:
         return fail(error)
     except Exception as error:
-        if type(error).__name__ in ("ConfigError", "AlreadyRunning", "SweepFailed"):
+        if type(error).__name__ in ("ConfigError", "SweepFailed"):
             return fail(error)
         raise
     return 0
@@ -38,7 +46,8 @@ def main() -> int:
 
 def fail(error: Exception) -> int:
     """Print the error in one line."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    message = " ".join(str(error).split()).partition(" Config search path:")[0]
+    print(f"error: {message}", file=sys.stderr)
     return 2
 
 

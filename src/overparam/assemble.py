@@ -1,8 +1,8 @@
 """From a config to the parts of a run, with every mistake in it said in one line before any work."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
 import lightning as L
@@ -15,9 +15,12 @@ from omegaconf import DictConfig
 from torch import nn
 
 from overparam.data.module import PoolDataModule
+from overparam.measures.evaluation import Evaluation
 from overparam.models.module import SupervisedModule
 from overparam.models.parameters import count_parameters
 from overparam.randomness import derive_seed
+from overparam.tracking.checkpoint import TimedCheckpoint
+from overparam.tracking.summary import Summary
 
 CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
@@ -44,12 +47,22 @@ def assemble(cfg: DictConfig) -> Parts:
     """
     for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
         _check_integer(cfg, key, least)
+    _check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
+    known = {field.name for field in fields(Summary)}
+    if cfg.objective not in known and not cfg.get("measures"):
+        raise ConfigError(
+            f"objective={cfg.objective} is not a key of summary.json: use {_one_of(sorted(known))}"
+        )
+    if not cfg.name:
+        raise ConfigError("name is empty: it is the folder that runs go to")
     check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
     data = _build(cfg, "data")
-    loss = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
+    loss: Any = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
     if loss == "cross_entropy" and data.task == "regression":
         raise ConfigError("loss=cross_entropy needs classes, and this data set is regression: use loss=mse")
     shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    build_evaluation(cfg)
+    _check_section(cfg, "logger")
     optimizer = _build(cfg, "optimizer")
     scheduler = _build(cfg, "scheduler")
 
@@ -66,6 +79,12 @@ def assemble(cfg: DictConfig) -> Parts:
         _try("optimizer", lambda: optimizer(list(net.parameters())))
     _check_types(SupervisedModule, {"loss": loss, "clip_norm": cfg.clip_norm}, prefix="")
     return Parts(data, count_parameters(net), build_module)
+
+
+def build_evaluation(cfg: DictConfig) -> Evaluation:
+    """Return the callback of `cfg.evaluation`; raises `ConfigError`."""
+    _check_types(Evaluation, dict(cfg.evaluation), prefix="evaluation.")
+    return _try("evaluation", lambda: Evaluation(**cfg.evaluation))
 
 
 def build_trainer(cfg: DictConfig, **arguments: Any) -> L.Trainer:
@@ -86,7 +105,7 @@ def build_trainer(cfg: DictConfig, **arguments: Any) -> L.Trainer:
 def check_precision(precision: Any, accelerator: str) -> None:
     """Raise `ConfigError` for a precision that the device lacks."""
     on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    allowed = CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS
+    allowed: tuple[str, ...] = CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS
     device = "this GPU" if on_cuda else "the CPU"
     if on_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         allowed = tuple(name for name in allowed if not name.startswith("bf16"))
@@ -96,11 +115,11 @@ def check_precision(precision: Any, accelerator: str) -> None:
         )
 
 
-def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
-    """Instantiate a section of the config; None if it is absent or empty."""
+def _check_section(cfg: DictConfig, section: str) -> bool:
+    """Hold a section's values against what its `_target_` takes; False if it is absent or empty."""
     node = cfg.get(section)
     if not node:
-        return None
+        return False
     if "_target_" not in node:
         raise ConfigError(f"{section} has no _target_: choose one of configs/{section}/")
     target = str(node._target_)
@@ -110,7 +129,14 @@ def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
         raise ConfigError(f"{section}._target_={target} cannot be imported: {_line(error)}") from error
     given = {key: value for key, value in node.items() if not str(key).startswith("_")}
     _check_types(called, given, prefix=f"{section}.")
-    return _try(section, lambda: instantiate(node, **extra))
+    return True
+
+
+def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
+    """Instantiate a section of the config; None if it is absent or empty."""
+    if not _check_section(cfg, section):
+        return None
+    return _try(section, lambda: instantiate(cfg[section], **extra))
 
 
 def _try(section: str, call: Callable[[], Any]) -> Any:
@@ -124,7 +150,9 @@ def _try(section: str, call: Callable[[], Any]) -> Any:
 
 def _check_types(called: Callable[..., Any], given: dict[str, Any], prefix: str) -> None:
     """Hold the given values against the annotations of the called class, its bases, or function."""
-    functions = [c.__init__ for c in reversed(called.__mro__)] if inspect.isclass(called) else [called]
+    functions = [called]
+    if inspect.isclass(called):
+        functions = [vars(base)["__init__"] for base in reversed(called.__mro__) if "__init__" in vars(base)]
     hints: dict[str, Any] = {}
     for function in functions:
         try:
@@ -135,9 +163,9 @@ def _check_types(called: Callable[..., Any], given: dict[str, Any], prefix: str)
         if key not in hints:
             continue
         try:
-            adapter = pydantic.TypeAdapter(hints[key])
+            adapter = pydantic.TypeAdapter(hints[key], config={"arbitrary_types_allowed": True})
         except pydantic.errors.PydanticUserError:
-            continue  # a tensor, a callable: not a kind of value a config holds
+            continue  # a type with rules of its own
         plain = list(value) if not isinstance(value, str | int | float | dict | None) else value
         try:
             adapter.validate_python(plain)
@@ -155,7 +183,7 @@ def _check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
         )
 
 
-def _one_of(names: tuple[str, ...]) -> str:
+def _one_of(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " or " + names[-1]
 
 

@@ -13,9 +13,8 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.assemble import assemble, build_trainer
+from overparam.assemble import assemble, build_evaluation, build_trainer
 from overparam.data.module import PoolDataModule
-from overparam.measures.evaluation import Evaluation
 from overparam.randomness import derive_seed
 from overparam.sweeps.identity import flat_values, identity
 from overparam.tracking.checkpoint import TimedCheckpoint
@@ -81,10 +80,8 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
         loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
     clock = Timer()
     keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
-    evaluation = Evaluation(**cfg.evaluation)
-    trainer = build_trainer(
-        cfg, callbacks=[clock, evaluation, keep], logger=loggers, default_root_dir=run_dir
-    )
+    callbacks = [clock, build_evaluation(cfg), keep]
+    trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
     write_json(run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
     if changes := uncommitted_changes():
         (run_dir / "uncommitted.diff").write_text(changes)

@@ -1,0 +1,113 @@
+"""Every choice of every config group composes and trains a step, and every model with every data set it can take."""
+
+from itertools import product
+
+import pytest
+
+from overparam.assemble import ConfigError, assemble
+from overparam.train import train
+from tests.conftest import CONFIGS, ROOT, command_line, compose_config
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def needs_images(model: str) -> bool:
+    return model not in ("linear", "mlp", "random_features")
+
+
+TINY = ("trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local", "data.n_train=32")
+
+
+@pytest.mark.parametrize(("model", "data"), product(options("model"), options("data")))
+def test_model_with_data(tmp_path, model, data):
+    width = () if model == "linear" else ("model.width=3",)
+    cfg = compose_config(f"model={model}", f"data={data}", *width, *TINY, f"paths.logs={tmp_path}")
+    if needs_images(model) and len(assemble(compose_config(f"data={data}")).data.input_shape) != 3:
+        with pytest.raises(ConfigError, match="needs images"):
+            train(cfg)
+        return
+    summary = train(cfg)
+    assert summary["steps"] == 2
+    assert summary["train_loss"] > 0
+
+
+@pytest.mark.parametrize(("optimizer", "scheduler"), product(options("optimizer"), options("scheduler")))
+def test_optimizer_with_scheduler(tmp_path, optimizer, scheduler):
+    choices = (f"optimizer={optimizer}", f"scheduler={scheduler}", f"paths.logs={tmp_path}")
+    before = train(compose_config(*choices, *TINY, "trainer.max_steps=1"))
+    assert before["steps"] == 1
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed", "bf16-true"])
+def test_precision(tmp_path, precision):
+    cfg = compose_config(*TINY, f"trainer.precision={precision}", f"paths.logs={tmp_path}")
+    assert train(cfg)["steps"] == 2
+
+
+@pytest.mark.parametrize("group", ["trainer", "evaluation", "logger", "paths", "debug"])
+def test_every_other_choice_composes(group):
+    assert options(group)
+    for option in options(group):
+        compose_config(f"{group}={option}")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_experiment_in_fast_mode(tmp_path, experiment):
+    cfg = compose_config(f"experiment={experiment}")
+    assert cfg.name == experiment
+    fast = compose_config(f"experiment={experiment}", "debug=fast", f"paths.logs={tmp_path}")
+    assert train(fast)["steps"] == fast.trainer.max_steps
+
+
+def test_the_experiments_header_says_how_and_what(experiment_headers):
+    for name, header in experiment_headers.items():
+        assert f"experiment={name}" in header, f"{name}: the header must give the command"
+
+
+@pytest.fixture
+def experiment_headers() -> dict[str, str]:
+    found = {}
+    for path in (CONFIGS / "experiment").glob("*.yaml"):
+        lines = path.read_text().splitlines()
+        found[path.stem] = "\n".join(line for line in lines if line.startswith("#"))
+    return found
+
+
+def test_every_knob_has_a_comment():
+    bare = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for group in ("data", "model", "optimizer", "scheduler", "trainer", "evaluation", "logger", "paths")
+        for path in CONFIGS.glob(f"{group}/*.yaml")
+        for line in path.read_text().splitlines()
+        if line and line[0].isalpha() and not line.startswith(("_", "defaults:")) and "#" not in line
+    ]
+    assert bare == []
+
+
+def test_a_sweep_from_the_command_line_trains_once_and_reports(tmp_path):
+    command = (
+        "-m",
+        "experiment=model_wise",
+        "debug=fast",
+        "model.width=2,4",
+        "seed=0,1",
+        f"paths.logs={tmp_path}",
+    )
+    first = command_line("train.py", *command)
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "debug"
+    summaries = sorted(folder.glob("*/summary.json"))
+    assert len(summaries) == 4
+    assert (folder / "report" / "figure.png").exists()
+    stamps = [path.stat().st_mtime_ns for path in summaries]
+
+    second = command_line("train.py", *command[:-2], "seed=0,1,2", command[-1])
+    assert second.returncode == 0, second.stderr
+    assert [path.stat().st_mtime_ns for path in summaries] == stamps
+    assert len(list(folder.glob("*/summary.json"))) == 6
+
+    again = command_line("report.py", str(folder))
+    assert again.returncode == 0, again.stderr
+    assert "model.width" in again.stdout
