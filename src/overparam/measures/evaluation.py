@@ -49,7 +49,7 @@ def evaluate(
     # A weighted MeanMetric that does not stop to look for NaN ignores its weights (torchmetrics 1.9), so the
     # groups are means of masked errors, divided in the end by the mean of the mask.
     metrics = {
-        name: MeanMetric(nan_strategy="disable").set_dtype(dtype).to(device)
+        name: MeanMetric(nan_strategy="disable").to(device).set_dtype(dtype)  # in this order: `to` forgets it
         for name in ("loss", "error", "error and noisy", "noisy")
     }
     for x, y, noisy in zip(*(t.split(batch_size) for t in (split.x, split.y, split.noisy)), strict=True):
