@@ -11,11 +11,12 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, get_method, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import Evaluation
+from overparam.measures.subject import Measure
 from overparam.models.module import SupervisedModule
 from overparam.models.parameters import count_parameters
 from overparam.randomness import derive_seed
@@ -37,6 +38,7 @@ class Parts:
     data: PoolDataModule
     params: int  # P, trainable parameters
     build_module: Callable[[], SupervisedModule]  # draws the initial weights
+    measures: dict[str, dict[str, Measure]]  # by when they are taken ("end", "evaluations"), by name
 
 
 def assemble(cfg: DictConfig) -> Parts:
@@ -78,7 +80,19 @@ def assemble(cfg: DictConfig) -> Parts:
         net = build_net()
         _try("optimizer", lambda: optimizer(list(net.parameters())))
     _check_types(SupervisedModule, {"loss": loss, "clip_norm": cfg.clip_norm}, prefix="")
-    return Parts(data, count_parameters(net), build_module)
+    return Parts(data, count_parameters(net), build_module, build_measures(cfg))
+
+
+def build_measures(cfg: DictConfig) -> dict[str, dict[str, Measure]]:
+    """Return the measures of `cfg.measures` by when they are taken, then by name; raises `ConfigError`."""
+    measures: dict[str, dict[str, Measure]] = {"end": {}, "evaluations": {}}
+    for name, node in (cfg.get("measures") or {}).items():
+        at = node.get("at", "end")
+        if at not in measures:
+            raise ConfigError(f"measures.{name}.at must be end or evaluations, got {at!r}")
+        knobs = OmegaConf.create({key: value for key, value in node.items() if key != "at"})
+        measures[at][str(name)] = _build(OmegaConf.create({f"measures.{name}": knobs}), f"measures.{name}")
+    return measures
 
 
 def build_evaluation(cfg: DictConfig) -> Evaluation:

@@ -13,8 +13,10 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.assemble import assemble, build_evaluation, build_trainer
+from overparam.assemble import Parts, assemble, build_evaluation, build_trainer
 from overparam.data.module import PoolDataModule
+from overparam.measures.evaluation import COLUMNS, log_spaced_steps
+from overparam.measures.subject import Measures
 from overparam.randomness import derive_seed
 from overparam.sweeps.identity import flat_values, identity
 from overparam.tracking.checkpoint import TimedCheckpoint
@@ -58,7 +60,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     try:
         with FileLock(run_dir / ".lock", blocking=False):
             try:
-                return _train(cfg, parts.build_module(), parts.data, parts.params, run_dir)
+                return _train(cfg, parts, run_dir)
             except Exception:
                 (run_dir / FAILURE).write_text(traceback.format_exc())
                 raise
@@ -66,7 +68,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         raise AlreadyRunning(f"{run_dir} is being trained by another process") from error
 
 
-def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_dir: Path) -> dict[str, Any]:
+def _train(cfg: DictConfig, parts: Parts, run_dir: Path) -> dict[str, Any]:
+    module, data = parts.build_module(), parts.data
     torch.set_num_threads(cfg.cpu_threads)
     torch.manual_seed(derive_seed(cfg.seed, "dropout"))
     checkpoint = run_dir / CHECKPOINT
@@ -80,7 +83,7 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
         loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
     clock = Timer()
     keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
-    callbacks = [clock, build_evaluation(cfg), keep]
+    callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
     trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
     write_json(run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
     if changes := uncommitted_changes():
@@ -89,7 +92,7 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
     started = time.time()
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
 
-    summary = summarize(cfg, run_dir, data, params, clock.time_elapsed("train"))
+    summary = summarize(cfg, run_dir, data, parts.params, clock.time_elapsed("train"))
     torch.save(module.net.state_dict(), run_dir / WEIGHTS)
     for logger in loggers[1:]:
         logger.experiment.summary.update(summary.__dict__)
@@ -103,6 +106,14 @@ def _train(cfg: DictConfig, module: Any, data: PoolDataModule, params: int, run_
         time.time() - started,
     )
     return written
+
+
+def _measuring(cfg: DictConfig, parts: Parts) -> list[Measures]:
+    if not any(parts.measures.values()):
+        return []
+    steps = set(log_spaced_steps(cfg.trainer.max_steps, cfg.evaluation.per_decade))
+    initial = parts.build_module().net  # the stream "init" gives the same weights again
+    return [Measures(parts.measures["end"], parts.measures["evaluations"], initial, steps, cfg.seed)]
 
 
 def summarize(
@@ -143,5 +154,6 @@ def summarize(
         steps=last["step"],
         wall_seconds=wall_seconds,
         alarms=alarms,
+        measures={key: value for key, value in last.items() if key not in COLUMNS},
         config=flat_values(cfg),
     )

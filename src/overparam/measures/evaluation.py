@@ -12,6 +12,17 @@ from torchmetrics import MeanMetric
 from overparam.data.module import PoolDataModule, Split
 from overparam.models.module import Loss, per_sample_loss
 
+# What an evaluation writes into a row of metrics.csv; further columns are measures.
+COLUMNS = (
+    "step",
+    "train_loss",
+    "train_error",
+    "train_error_clean",
+    "train_error_noisy",
+    "test_loss",
+    "test_error",
+)
+
 
 class Diverged(RuntimeError):
     """The training loss is no longer finite."""
