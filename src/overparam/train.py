@@ -2,16 +2,17 @@
 
 import logging
 import math
-import time
 import traceback
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from overparam.assemble import Parts, assemble, build_evaluation, build_trainer
 from overparam.data.module import PoolDataModule
@@ -72,38 +73,56 @@ def _train(cfg: DictConfig, parts: Parts, run_dir: Path) -> dict[str, Any]:
     module, data = parts.build_module(), parts.data
     torch.set_num_threads(cfg.cpu_threads)
     torch.manual_seed(derive_seed(cfg.seed, "dropout"))
-    checkpoint = run_dir / CHECKPOINT
-    step = torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint.exists() else 0
+    checkpoint, step = run_dir / CHECKPOINT, checkpoint_step(run_dir)
+    loggers = open_run(cfg, run_dir, step)
+    clock = Timer()
+    keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
+    callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
+    trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
+    write_provenance(run_dir, trainer)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
+    return close_run(cfg, parts, run_dir, module.net, loggers, clock.time_elapsed("train"))
 
+
+def checkpoint_step(run_dir: Path) -> int:
+    """Return the step that a killed run continues from; 0 if it starts anew."""
+    checkpoint = run_dir / CHECKPOINT
+    return torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint.exists() else 0
+
+
+def open_run(cfg: DictConfig, run_dir: Path, step: int) -> list[Any]:
+    """Write the run's config, and return its loggers: the metrics table, and W&B if it is asked for."""
     resolved = OmegaConf.to_container(cfg, resolve=True)
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
     loggers: list[Any] = [MetricsTable(run_dir, step)]
     if cfg.get("logger"):
         names = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": resolved}
         loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
-    clock = Timer()
-    keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
-    callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
-    trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
+    return loggers
+
+
+def write_provenance(run_dir: Path, trainer: L.Trainer) -> None:
+    """Write where the run's result comes from."""
     write_json(run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
     if changes := uncommitted_changes():
         (run_dir / "uncommitted.diff").write_text(changes)
 
-    started = time.time()
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
 
-    summary = summarize(cfg, run_dir, data, parts.params, clock.time_elapsed("train"))
-    torch.save(module.net.state_dict(), run_dir / WEIGHTS)
+def close_run(
+    cfg: DictConfig, parts: Parts, run_dir: Path, net: nn.Module, loggers: list[Any], wall_seconds: float
+) -> dict[str, Any]:
+    """Write what a trained run leaves behind, `summary.json` last, and return its content."""
+    summary = summarize(cfg, run_dir, parts.data, parts.params, wall_seconds)
+    torch.save(net.state_dict(), run_dir / WEIGHTS)
     for logger in loggers[1:]:
         logger.experiment.summary.update(summary.__dict__)
         logger.experiment.finish()
     written = write_summary(run_dir, summary)
-    checkpoint.unlink(missing_ok=True)
+    (run_dir / CHECKPOINT).unlink(missing_ok=True)
     (run_dir / FAILURE).unlink(missing_ok=True)
     log.info(
         "%s: train error %.3f, test error %.3f, P/n %.2f, %.1f s",
-        *(run_dir, summary.train_error, summary.test_error, summary.params_per_sample),
-        time.time() - started,
+        *(run_dir, summary.train_error, summary.test_error, summary.params_per_sample, wall_seconds),
     )
     return written
 
