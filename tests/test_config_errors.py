@@ -9,7 +9,7 @@ from tests.conftest import command_line
 BAD = {
     "model.width=0": "width must be a positive integer, got 0",
     "model.width=abc": "model.width must be a valid integer",
-    "model.depth=0": "model.depth must be a positive integer",
+    "model.depth=0": "depth must be a positive integer, got 0",
     "model.activation=swishy": "model.activation must be 'relu', 'gelu', 'tanh' or 'identity'",
     "model.dropout=1.0": "model.dropout must be in",
     "data.n_train=5000": "data.n_train must be between 1 and 1200, got 5000",

@@ -1,8 +1,10 @@
 """From a config to the parts of a run, with every mistake in it said in one line before any work."""
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 import lightning as L
@@ -11,14 +13,14 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, get_method, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import Evaluation
 from overparam.measures.subject import Measure
-from overparam.models.module import SupervisedModule
-from overparam.models.parameters import count_parameters
+from overparam.models.module import Loss, SupervisedModule
+from overparam.models.parameters import count_parameters, width_for_params
 from overparam.randomness import derive_seed
 from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.summary import Summary
@@ -36,9 +38,47 @@ class Parts:
     """What a run is made of, nothing of it loaded, allocated or written yet."""
 
     data: PoolDataModule
+    loss: Loss
+    optimizer: Callable[..., torch.optim.Optimizer]  # makes one from parameters
+    build_net: Callable[[], nn.Module]
     params: int  # P, trainable parameters
     build_module: Callable[[], SupervisedModule]  # draws the initial weights
     measures: dict[str, dict[str, Measure]]  # by when they are taken ("end", "evaluations"), by name
+
+
+def resolve(cfg: DictConfig) -> DictConfig:
+    """Return the config with the `model.width` that `model.target_params` asks for in its place.
+
+    Anything that names, plans or trains a run starts here: a run is identified by the width it has, whether
+    that was given or found. A resolved config is returned as it is.
+
+    Raises:
+        ConfigError: if target_params is not a positive integer, or the model has no width.
+    """
+    if "target_params" not in (cfg.get("model") or {}):
+        return cfg
+    resolved = copy.deepcopy(cfg)
+    with open_dict(resolved):
+        target = resolved.model.pop("target_params")
+    if target is None:
+        return resolved
+    if not isinstance(target, int | float) or isinstance(target, bool) or target < 1 or target % 1:
+        raise ConfigError(f"model.target_params must be a positive integer, got {target!r}")
+    if "width" not in resolved.model:
+        network = str(resolved.model._target_).rpartition(".")[2]
+        raise ConfigError(f"model.target_params chooses a width, and {network} has none: leave it null")
+    data = _build(resolved, "data")
+    model = OmegaConf.to_yaml(resolved.model, resolve=True)
+    shape = (data.input_shape, data.num_outputs)
+    resolved.model.width = _try("model", lambda: _width(model, *shape, int(target)))
+    return resolved
+
+
+@cache
+def _width(model: str, input_shape: tuple[int, ...], num_outputs: int, target: int) -> int:
+    node = OmegaConf.create(model)
+    shape = {"input_shape": input_shape, "num_outputs": num_outputs}
+    return width_for_params(lambda width: instantiate(node, width=width, **shape), target)
 
 
 def assemble(cfg: DictConfig) -> Parts:
@@ -47,6 +87,7 @@ def assemble(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: if the run could not be trained as asked.
     """
+    cfg = resolve(cfg)
     for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
         _check_integer(cfg, key, least)
     _check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
@@ -59,7 +100,7 @@ def assemble(cfg: DictConfig) -> Parts:
         raise ConfigError("name is empty: it is the folder that runs go to")
     check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
     data = _build(cfg, "data")
-    loss: Any = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
+    loss: Loss = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
     if loss == "cross_entropy" and data.task == "regression":
         raise ConfigError("loss=cross_entropy needs classes, and this data set is regression: use loss=mse")
     shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
@@ -80,7 +121,8 @@ def assemble(cfg: DictConfig) -> Parts:
         net = build_net()
         _try("optimizer", lambda: optimizer(list(net.parameters())))
     _check_types(SupervisedModule, {"loss": loss, "clip_norm": cfg.clip_norm}, prefix="")
-    return Parts(data, count_parameters(net), build_module, build_measures(cfg))
+    measures = build_measures(cfg)
+    return Parts(data, loss, optimizer, build_net, count_parameters(net), build_module, measures)
 
 
 def build_measures(cfg: DictConfig) -> dict[str, dict[str, Measure]]:

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from overparam.assemble import Parts, assemble, build_evaluation, build_trainer
+from overparam.assemble import Parts, assemble, build_evaluation, build_trainer, resolve
 from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import COLUMNS, log_spaced_steps
 from overparam.measures.subject import Measures
@@ -51,6 +51,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: before anything is written, if the run could not be trained as asked.
     """
+    cfg = resolve(cfg)
     parts = assemble(cfg)
     run_dir = run_directory(cfg)
     if (finished := read_summary(run_dir)) is not None:

@@ -1,14 +1,19 @@
 """What every network asks of its arguments, refused with the same single line everywhere."""
 
 
-def check_width(width: int) -> None:
-    """Checks that `width` is a positive integer.
+def check_positive_integer(name: str, value: int) -> None:
+    """Checks that the knob `name` is a positive integer.
 
     Raises:
         ValueError: for anything else, `True` included.
     """
-    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-        raise ValueError(f"width must be a positive integer, got {width!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def check_width(width: int) -> None:
+    """Checks that `width` is a positive integer; see `check_positive_integer`."""
+    check_positive_integer("width", width)
 
 
 def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -1,13 +1,17 @@
 """Fully connected networks."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from overparam.models.checks import check_choice, check_positive_integer, check_width
 
 Activation = Literal["relu", "gelu", "tanh", "identity"]
 Norm = Literal["none", "batch", "layer"]
 Init = Literal["he", "lecun"]
+Parametrization = Literal["standard", "ntk", "mup"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -20,24 +24,44 @@ GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0}
 
 
 class MLP(nn.Module):
-    """Multilayer perceptron d -> width -> ... -> width -> K with `depth` hidden layers.
+    """Multilayer perceptron d -> m -> ... -> m -> K with `depth` hidden layers of `width` m.
 
-    Hidden weights are N(0, g/fan_in), with g = 2 for "he" (He et al. 2015) and 1 for "lecun"; the readout is
-    N(0, 1/fan_in), biases are zero. Trainable parameters, without norm:
-    (d + 1) width + (depth - 1) (width + 1) width + (width + 1) K.
+    Trainable parameters, without norm: (d + 1) m + (depth - 1) (m + 1) m + (m + 1) K.
+
+    With g = 2 for init "he" (He et al. 2015) and 1 for "lecun", a layer's effective weights are W = s w, of
+    which w is trained, and its effective biases t b, with b = 0 at first. The parametrizations, and their
+    exponents (a, b) in m for the input, hidden and readout weights, W = m^-a w, w ~ N(0, m^-2b), as in
+    table 1 of Yang & Hu 2021 (Tensor Programs IV; finite dimensions such as d left out):
+
+    | | input layer s, std w | hidden s, std w | readout s, std w | t | (a, b) |
+    |---|---|---|---|---|---|
+    | standard | 1, √(g/d) | 1, √(g/m) | 1, √(1/m) | 1 | (0, 0) (0, ½) (0, ½) |
+    | ntk | √(g/d), 1 | √(g/m), 1 | √(1/m), 1 | 1 | (0, 0) (½, 0) (½, 0) |
+    | mup | √m, √(g/dm) | 1, √(g/m) | √(1/m), √(1/m) | √m, readout 1 | (-½, ½) (0, ½) (½, ½) |
+
+    "ntk" (Jacot et al. 2018) is "standard" in function space at the start, with gradients that do not grow
+    with the width. "mup" starts with a readout of order 1/m, m^-½ below the other two, and learns features
+    at any width; with one hidden layer it is the mean-field parametrization (Mei et al. 2018).
+
+    The learning rate is one for all layers (c = 0). For SGD that is the table of Yang & Hu: "ntk" and "mup"
+    train alike at one rate for every width, "standard" needs a rate that falls as 1/m. The steps of Adam do
+    not scale with the gradient, so under Adam "mup" asks for a rate m^-½ times as large for input and readout
+    and m^-1 times for hidden weights: with one hidden layer, a global rate proportional to m^-½.
 
     Args:
         input_shape: shape of one sample; it is flattened to d.
         num_outputs: K.
-        width: units a hidden layer.
+        width: m, units a hidden layer.
         depth: hidden layers, 1 or more.
         activation: the nonlinearity, one of "relu", "gelu", "tanh", "identity".
         norm: before the activation, one of "none", "batch", "layer".
         dropout: probability of dropping a hidden unit, after the activation.
         init: scale of the hidden weights, "he" or "lecun".
+        parametrization: "standard", "ntk" or "mup", see above.
 
     Raises:
-        ValueError: for a width or depth below 1 or a dropout outside [0, 1).
+        ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" with a norm, whose scales
+            it does not cover.
     """
 
     def __init__(
@@ -50,24 +74,43 @@ class MLP(nn.Module):
         norm: Norm = "none",
         dropout: float = 0.0,
         init: Init = "he",
+        parametrization: Parametrization = "standard",
     ) -> None:
         super().__init__()
-        for name, value in (("width", width), ("depth", depth)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"model.{name} must be a positive integer, got {value}")
+        check_width(width)
+        check_positive_integer("depth", depth)
+        check_choice("activation", activation, tuple(ACTIVATIONS))
+        check_choice("norm", norm, tuple(NORMS))
+        check_choice("init", init, tuple(GAINS))
+        check_choice("parametrization", parametrization, get_args(Parametrization))
         if not 0 <= dropout < 1:
             raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
+        if parametrization == "mup" and norm != "none":
+            raise ValueError(f"model.parametrization=mup is for model.norm=none, got norm={norm}")
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = math.prod(input_shape)
-        for _ in range(depth):
-            layers.append(_linear(fan_in, width, GAINS[init]))
+        for position in range(depth):
+            spread = math.sqrt(GAINS[init] / fan_in)
+            if parametrization == "standard":
+                layers.append(_linear(fan_in, width, spread))
+            elif parametrization == "ntk":
+                layers.append(_linear(fan_in, width, 1.0, scale=spread))
+            elif position == 0:
+                root = math.sqrt(width)
+                layers.append(_linear(fan_in, width, spread / root, scale=root, bias_scale=root))
+            else:
+                layers.append(_linear(fan_in, width, spread, bias_scale=math.sqrt(width)))
             if norm != "none":
                 layers.append(NORMS[norm](width))
             layers.append(ACTIVATIONS[activation]())
             if dropout > 0:
                 layers.append(nn.Dropout(dropout))
             fan_in = width
-        layers.append(_linear(fan_in, num_outputs, 1.0))
+        spread = math.sqrt(1 / width)
+        std = 1.0 if parametrization == "ntk" else spread
+        layers.append(
+            _linear(width, num_outputs, std, scale=1.0 if parametrization == "standard" else spread)
+        )
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,8 +118,21 @@ class MLP(nn.Module):
         return self.layers(x)
 
 
-def _linear(fan_in: int, fan_out: int, gain: float) -> nn.Linear:
-    layer = nn.Linear(fan_in, fan_out)
-    nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
+class ScaledLinear(nn.Linear):
+    """x -> scale W x + bias_scale b: a linear layer whose constants an optimizer does not see."""
+
+    def __init__(self, fan_in: int, fan_out: int, scale: float, bias_scale: float) -> None:
+        super().__init__(fan_in, fan_out)
+        self.scale, self.bias_scale = scale, bias_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, fan_in] -> [N, fan_out]."""
+        return F.linear(self.scale * x, self.weight, self.bias_scale * self.bias)
+
+
+def _linear(fan_in: int, fan_out: int, std: float, scale: float = 1.0, bias_scale: float = 1.0) -> nn.Linear:
+    is_plain = scale == bias_scale == 1.0
+    layer = nn.Linear(fan_in, fan_out) if is_plain else ScaledLinear(fan_in, fan_out, scale, bias_scale)
+    nn.init.normal_(layer.weight, std=std)
     nn.init.zeros_(layer.bias)
     return layer

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from overparam.models.checks import check_width, image_channels
+from overparam.models.checks import check_positive_integer, check_width, image_channels
 from overparam.models.preact_resnet import PreActBlock
 
 
@@ -40,8 +40,7 @@ class WideResNet(nn.Sequential):
         dropout: float = 0.0,
     ) -> None:
         check_width(width)
-        if not isinstance(widen_factor, int) or widen_factor < 1:
-            raise ValueError(f"widen_factor must be a positive integer, got {widen_factor!r}")
+        check_positive_integer("widen_factor", widen_factor)
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth must be 6n + 4, that is 10, 16, 22, 28, 34, 40 ..., got {depth}")
         modules: OrderedDict[str, nn.Module] = OrderedDict()

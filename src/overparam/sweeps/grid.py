@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from overparam.assemble import resolve
 from overparam.sweeps.identity import identity
 
 
@@ -49,6 +50,7 @@ def expand(loader: ConfigLoader, master: DictConfig, grid: Iterable[Sequence[str
         cfg = copy.deepcopy(composed[groups])
         for override in values:
             OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
+        cfg = resolve(cfg)
         run = Run(identity(cfg), list(point), cfg)
         runs.setdefault(run.identity, run)
     return list(runs.values())

@@ -41,7 +41,7 @@ NOT_IDENTITY = {
 
 # Knobs added after runs were made, with the value that means what the lab did before the knob existed. A knob at
 # this value, or at null, leaves no trace in the hash, so old runs keep their identities. Append only.
-NEUTRAL: dict[str, Any] = {}
+NEUTRAL: dict[str, Any] = {"model.parametrization": "standard"}
 
 # What the readable part of an identity shows: a prefix and a config key.
 PREFIX = (

@@ -1,0 +1,27 @@
+"""Hydra's shell over `overparam.plan`: a sweeper that trains nothing."""
+
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from hydra_plugins.overparam_sweeper import OverparamSweeper
+
+
+class PlanSweeper(OverparamSweeper):
+    """Expands a grid as training would, and prints its plan instead; `configs/plan.yaml` selects it."""
+
+    def sweep(self, arguments: list[str]) -> list[Any]:
+        """Plan the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
+        from overparam.plan import report
+        from overparam.sweeps.grid import expand
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+            [*self._parse_config(), *arguments]
+        )
+        (grid,) = self.split_arguments(overrides, max_batch_size=None)
+        runs = expand(loader, self.config, grid)
+        report([(run.cfg, run.overrides) for run in runs], self.config.plan.json)
+        return []
