@@ -17,7 +17,9 @@ class OverparamSweeper(BasicSweeper):
         """Run the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
         from overparam.sweeps.run import run_sweep
 
-        assert self.config is not None and self.hydra_context is not None and self.launcher is not None
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.launcher is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         (grid,) = self.split_arguments(overrides, max_batch_size=None)

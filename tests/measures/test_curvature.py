@@ -1,12 +1,12 @@
 import pytest
 import torch
-from tests.measures.conftest import split
 from torch.func import functional_call
 
 from overparam.measures.curvature import hessian, sam_sharpness
 from overparam.measures.subject import Subject
 from overparam.measures.tangent_kernel import centered_alignment, tangent_kernel, tangent_kernel_change
 from overparam.models.linear import Linear
+from tests.measures.conftest import split
 
 
 def flat_loss(subject):

@@ -2,13 +2,13 @@ import math
 
 import pytest
 import torch
-from tests.measures.conftest import subject_of
 from torch import nn
 
 from overparam.measures.cost import cost, peak_bytes
 from overparam.measures.rank import effective_rank, ranks, stable_rank
 from overparam.measures.units import unit_activity, units
 from overparam.models.mlp import MLP
+from tests.measures.conftest import subject_of
 
 
 def test_ranks_of_known_spectra():
