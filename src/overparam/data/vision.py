@@ -51,7 +51,7 @@ class Vision(PoolDataModule):
         self.load()
 
     def load(self) -> Pool:
-        """Read the files; the last dataset read is kept, for the next run of this process."""
+        """Read the files; the last two datasets read are kept, for the next runs of this process."""
         pool = _read(self.source, self.root)
         where, held = f"{self.source.__name__} in {self.root}", len(pool.train_y)
         labels = torch.cat([pool.train_y, pool.test_y])
@@ -69,7 +69,7 @@ class Vision(PoolDataModule):
         return pool
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _read(source: Any, root: Path) -> Pool:
     if unlike := differing(source, root):
         log.warning("%s: not as published, used all the same: %s", root, ", ".join(unlike))
