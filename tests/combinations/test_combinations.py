@@ -131,4 +131,4 @@ def test_a_sweep_from_the_command_line_trains_once_and_reports(tmp_path):
 
     again = command_line("report.py", str(folder))
     assert again.returncode == 0, again.stderr
-    assert "model.width" in again.stdout
+    assert "width" in again.stdout
