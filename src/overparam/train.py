@@ -57,7 +57,6 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if (finished := read_summary(run_dir)) is not None:
         log.info("finished before: %s", run_dir)
         return finished
-    parts.require_data()
     build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses before a directory exists
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,8 +116,7 @@ def close_run(
     summary = summarize(cfg, run_dir, parts.data, parts.params, wall_seconds)
     torch.save(net.state_dict(), run_dir / WEIGHTS)
     for logger in loggers[1:]:
-        logger.experiment.summary.update(summary.__dict__)
-        logger.experiment.finish()
+        logger.end(summary, run_dir / WEIGHTS)
     written = write_summary(run_dir, summary)
     (run_dir / CHECKPOINT).unlink(missing_ok=True)
     (run_dir / FAILURE).unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Curves of error and loss against whatever was swept."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from overparam.analysis.axes import CATEGORICAL, colors, label, number, scale_x,
 from overparam.analysis.curves import SEEDS_FOR_A_BAND, interpolation_threshold, over_seeds, seeds_text
 
 matplotlib.use("Agg")
+# Embedding fonts in a PDF, they tell every glyph.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 matplotlib.rcParams.update({"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9, "legend.fontsize": 8})
 
 NOISE, WIDTH = "data.label_noise", "model.width"
