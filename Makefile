@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/python scripts/train.py -m experiment=model_wise
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: $(READY)
 	$(BIN)/ruff check .

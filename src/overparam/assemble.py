@@ -45,6 +45,10 @@ class Parts:
     build_module: Callable[[], SupervisedModule]  # draws the initial weights
     measures: dict[str, dict[str, Measure]]  # by when they are taken ("end", "evaluations"), by name
 
+    def require_data(self) -> None:
+        """See to it that what the data set reads from disk is there; raises `ConfigError` with what to do."""
+        _try("data", self.data.prepare_data)
+
 
 def resolve(cfg: DictConfig) -> DictConfig:
     """Return the config with the `model.width` that `model.target_params` asks for in its place.

@@ -83,16 +83,20 @@ def threshold_verdict(rows: Sequence[Row]) -> str:
     its smallest P is at most n and its largest at least n K. Where in between depends on optimizer, steps,
     label noise and architecture, which no count knows.
     """
-    low, high = min(r.params_per_sample for r in rows), max(r.params_per_constraint for r in rows)
-    if low <= 1 <= high:
-        return "straddles it (smallest P/n <= 1, largest P/(nK) >= 1)"
-    if low > 1 and high >= 1:
-        least = min(r.params_per_constraint for r in rows)
-        where = "all runs are above" if least >= 1 else "may have no run below"
-        return f"{where} it (smallest P/n > 1): add smaller widths or more samples"
-    most = max(r.params_per_sample for r in rows)
-    where = "all runs are below" if most <= 1 else "may have no run above"
-    return f"{where} it (largest P/(nK) < 1): add larger widths or fewer samples"
+    samples = [row.params_per_sample for row in rows]
+    constraints = [row.params_per_constraint for row in rows]
+    if max(samples) < 1:
+        return "all runs are below it (largest P/n < 1): add larger widths or fewer samples"
+    if min(constraints) > 1:
+        return "all runs are above it (smallest P/(nK) > 1): add smaller widths or more samples"
+    starts_below, ends_above = min(samples) <= 1, max(constraints) >= 1
+    if starts_below and ends_above:
+        return "the grid straddles it (smallest P/n <= 1, largest P/(nK) >= 1)"
+    if starts_below:
+        return "the grid may have no run above it (largest P/(nK) < 1): add larger widths or fewer samples"
+    if ends_above:
+        return "the grid may have no run below it (smallest P/n > 1): add smaller widths or more samples"
+    return "the grid lies between P = n and P = nK, where it is expected: add smaller and larger widths"
 
 
 def show(rows: Sequence[Row]) -> None:
@@ -112,8 +116,10 @@ def show(rows: Sequence[Row]) -> None:
         )
     console = Console(soft_wrap=True, highlight=False)
     # An identity cut short could not be looked for.
-    whole = console.measure(table, options=console.options.update(width=10_000)).maximum
-    console.print(table, width=max(whole, console.width))
+    console.width = max(
+        console.width, console.measure(table, options=console.options.update(width=9999)).maximum
+    )
+    console.print(table)
     total = sum(row.flops_per_step * row.steps for row in rows)
     largest = max(row.memory_bytes for row in rows)
     console.print(f"{len(rows)} runs, {short(total)} FLOPs of training, at most {short(largest)}B a run")
@@ -122,7 +128,7 @@ def show(rows: Sequence[Row]) -> None:
         ("P/(nK)", [row.params_per_constraint for row in rows]),
     ):
         console.print(f"{name} from {min(values):.3g} to {max(values):.3g}")
-    console.print(f"interpolation threshold: the grid {threshold_verdict(rows)}")
+    console.print(f"interpolation threshold: {threshold_verdict(rows)}")
 
 
 def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], path: str | None) -> None:

@@ -57,6 +57,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if (finished := read_summary(run_dir)) is not None:
         log.info("finished before: %s", run_dir)
         return finished
+    parts.require_data()
     build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses before a directory exists
     run_dir.mkdir(parents=True, exist_ok=True)
     try:

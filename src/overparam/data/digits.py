@@ -33,4 +33,5 @@ class Digits(PoolDataModule):
         order = torch.randperm(len(x), generator=generator(0, "digits", "test split"))
         pool, test = order[:POOL_SIZE], order[POOL_SIZE:]
         x = (x - x[pool].mean()) / x[pool].std()
+        self.black = float(x.min())
         return Pool(x[pool], y[pool], x[test], y[test])

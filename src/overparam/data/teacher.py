@@ -1,4 +1,4 @@
-"""Gaussian inputs labelled by a random teacher network: as much data, of any size and dimension, as wanted."""
+"""Gaussian inputs labelled by a random teacher network: as much data of any dimension as wanted."""
 
 from typing import Any, Literal
 
@@ -12,11 +12,10 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Teacher(PoolDataModule):
-    """x ~ N(0, I_d); the label is what a random MLP teacher says: the largest output, or the outputs themselves.
+    """x ~ N(0, I_d); the label is what a random MLP teacher says: its largest output, or the outputs.
 
-    Everything is drawn in float64 and then rounded to `dtype`, so both dtypes hold the same sample. The stream
-    "teacher" draws the network, "inputs" the pool, "test inputs" the test set: a larger pool extends a smaller
-    one and changes neither teacher nor test set.
+    Everything is drawn in float64 and then rounded to `dtype`, so both dtypes hold the same sample. The
+    stream "teacher" draws the network, "inputs" the pool, "test inputs" the test set.
 
     Args:
         input_dim: d.

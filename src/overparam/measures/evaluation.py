@@ -55,7 +55,7 @@ def evaluate(
 
     Sums are kept on the device and read once. A group without samples is NaN.
     """
-    device = split.x.device
+    device = split.y.device
     dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
     # A weighted MeanMetric that does not stop to look for NaN ignores its weights (torchmetrics 1.9), so the
     # groups are means of masked errors, divided in the end by the mean of the mask.
@@ -63,7 +63,7 @@ def evaluate(
         name: MeanMetric(nan_strategy="disable").to(device).set_dtype(dtype)  # in this order: `to` forgets it
         for name in ("loss", "error", "error and noisy", "noisy")
     }
-    for x, y, noisy in zip(*(t.split(batch_size) for t in (split.x, split.y, split.noisy)), strict=True):
+    for x, y, noisy in split.batches(batch_size):
         outputs = forward(x)
         error = per_sample_error(outputs, y)
         metrics["loss"].update(per_sample_loss(loss, outputs, y))

@@ -35,7 +35,7 @@ class Subject:
 
     def inputs(self, split: Split, samples: int | None = None) -> Tensor:
         """Return the first `samples` inputs of a split (all if None) in the network's dtype."""
-        return split.x[:samples].to(next(self.net.parameters()).dtype)
+        return split.inputs(slice(samples)).to(next(self.net.parameters()).dtype)
 
 
 Measure = Callable[[Subject], dict[str, float]]

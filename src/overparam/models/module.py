@@ -51,6 +51,8 @@ class SupervisedModule(L.LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs [N, K] for inputs [N, *input_shape] of any floating type."""
+        if not x.is_floating_point():
+            raise TypeError(f"inputs must be floating, got {x.dtype}: take images through Split.inputs")
         return self.net(x.to(self.dtype))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

@@ -30,6 +30,7 @@ NOT_IDENTITY = {
     "data.root",
     "data.download",
     "data.num_workers",
+    "data.resident",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
@@ -41,7 +42,13 @@ NOT_IDENTITY = {
 
 # Knobs added after runs were made, with the value that means what the lab did before the knob existed. A knob at
 # this value, or at null, leaves no trace in the hash, so old runs keep their identities. Append only.
-NEUTRAL: dict[str, Any] = {"model.parametrization": "standard"}
+NEUTRAL: dict[str, Any] = {
+    "model.parametrization": "standard",
+    "data.random_labels": False,
+    "data.crop": 0,
+    "data.flip": False,
+    "data.cutout": 0,
+}
 
 # What the readable part of an identity shows: a prefix and a config key.
 PREFIX = (

@@ -33,7 +33,7 @@ def run_sweep(
 
     runs = expand(loader, master, grid)
     for run in runs:
-        assemble(run.cfg)
+        assemble(run.cfg).require_data()
     folder = Path(master.hydra.sweep.dir)
     todo = [run for run in runs if not (folder / run.identity / SUMMARY).exists()]
     log.info("%s: %d runs, %d finished, %d to train", folder, len(runs), len(runs) - len(todo), len(todo))
