@@ -14,6 +14,7 @@ from overparam.analysis.axes import number, short
 from overparam.analysis.collect import REPORT, collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, error_figure, is_regression, save
+from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
@@ -27,11 +28,11 @@ def report(folder: Path) -> list[Path]:
         FileNotFoundError: if no run in `folder` is finished.
     """
     runs, steps = collect(folder), collect_steps(folder)
+    # n_train null means all samples: how many they were is known now.
+    runs = runs.with_columns(pl.coalesce(pl.col("^data.n_train$"), "n_train").alias("data.n_train"))
     table = runs.filter(status="finished")
     if table.is_empty():
         raise FileNotFoundError(f"no run in {folder} is finished")
-    # n_train null means all samples: what they were is known now.
-    table = table.with_columns(pl.coalesce(pl.col("^data.n_train$"), "n_train").alias("data.n_train"))
     keys = swept(table)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
@@ -43,6 +44,7 @@ def report(folder: Path) -> list[Path]:
         old.unlink()  # what was swept may have changed
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
+    files.append(write_page(out / "index.html", folder.name, runs, steps, keys))
     Console().print("\n".join(str(file) for file in files), highlight=False, soft_wrap=True)
     return files
 

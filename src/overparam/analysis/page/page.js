@@ -1,0 +1,346 @@
+"use strict";
+// The page of a sweep: no library, no network. Everything it shows is in the script element "data".
+
+const $ = (id) => document.getElementById(id);
+const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]; // Okabe & Ito
+const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102]];
+// Student's t at 97.5% for 1, 2, ... degrees of freedom.
+const T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093, 2.086];
+const EPSILON = 0.1, SEEDS_FOR_A_BAND = 3, ROW = 24, STEP = "step";
+let data, N, shown = [], order = [], sortKey = null, sortDown = false, selected = -1, points = [], scales = null;
+
+async function load() {
+  const bytes = Uint8Array.from(atob($("data").textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  data = await new Response(stream).json();
+  N = data.columns.identity.length;
+  build();
+  update();
+  document.body.dataset.ready = "yes";
+}
+
+const column = (name) => data.columns[name];
+const name = (key) => data.labels[key] || key;
+const text = (v) => v === null || v === undefined ? "" : typeof v === "number" ? (Number.isInteger(v) ? String(v) : String(+v.toPrecision(4))) : String(v);
+const unique = (values) => [...new Set(values)].sort((a, b) => a === null ? 1 : b === null ? -1 : a < b ? -1 : a > b ? 1 : 0);
+const isNumber = (key) => column(key).every((v) => v === null || typeof v === "number") && column(key).some((v) => v !== null);
+
+function element(tag, attributes, ...children) {
+  const node = Object.assign(document.createElement(tag), attributes);
+  node.append(...children);
+  return node;
+}
+
+function build() {
+  $("title").textContent = data.title;
+  const count = (status) => column("status").filter((s) => s === status).length;
+  $("counts").textContent = ["finished", "failed", "unfinished"].map((s) => `${count(s)} ${s}`).join(", ") + ` of ${N} runs`;
+  for (const command of data.commands) $("commands").append(element("code", { textContent: command }), element("br"));
+  for (const [key, value] of Object.entries(data.shared)) $("shared").append(element("dt", { textContent: key }), element("dd", { textContent: text(value) }));
+  const xs = [...data.keys.filter(isNumber), ...data.sizes.filter((k) => !data.keys.includes(k)), STEP];
+  options("x", xs);
+  options("y", data.quantities);
+  options("color", ["", ...data.keys, "regime"]);
+  $("color").value = data.keys.find((k) => k !== xs[0]) || "";
+  suggestLog();
+  for (const key of [...data.keys, "regime", "status"]) addFilter(key);
+  for (const id of ["logx", "y", "logy", "color", "dots"]) $(id).onchange = draw;
+  $("x").onchange = () => { suggestLog(); draw(); };
+  $("reset").onclick = () => {
+    for (const input of $("filters").querySelectorAll("input")) input.type === "checkbox" ? (input.checked = true) : (input.value = "");
+    update();
+  };
+  data.table.forEach((key) => $("head").append(element("div", { textContent: name(key), title: `${key}: click to sort`, onclick: () => sortBy(key) })));
+  $("body").onscroll = rows;
+  $("chart").onmousemove = hover;
+  $("chart").onmouseleave = () => { $("tip").hidden = true; };
+  $("chart").onclick = (event) => { const p = nearest(event); if (p) select(p.run); };
+  new ResizeObserver(() => { draw(); drawCurve(); }).observe($("charts"));
+  const failed = column("status").map((s, i) => [s, i]).filter(([s]) => s === "failed").map(([, i]) => i);
+  if (failed.length) {
+    const list = failed.slice(0, 200).map((i) => element("li", {}, element("b", { textContent: column("identity")[i] }), `: ${column("reason")[i]}`));
+    $("failures").append(element("h2", { textContent: `${failed.length} failed runs` }), element("ul", {}, ...list));
+    if (failed.length > 200) $("failures").append("The first 200; the table holds all.");
+  }
+}
+
+function options(id, keys) {
+  for (const key of keys) $(id).append(element("option", { value: key, textContent: key === "" ? "nothing" : name(key) }));
+}
+
+function suggestLog() {
+  const values = $("x").value === STEP ? [1, 1000] : column($("x").value).filter((v) => v !== null);
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  $("logx").checked = low > 0 && high / low > 8;
+}
+
+function addFilter(key) {
+  const values = unique(column(key));
+  if (values.length < 2) return;
+  const box = element("fieldset", {}, element("legend", { textContent: name(key) }));
+  box.dataset.key = key;
+  if (values.length <= 14) {
+    for (const value of values) {
+      const input = element("input", { type: "checkbox", checked: true, onchange: update });
+      input.dataset.value = JSON.stringify(value);
+      box.append(element("label", {}, input, " " + (value === null ? "none" : text(value))));
+    }
+  } else if (isNumber(key)) {
+    for (const side of ["from", "to"]) box.append(element("input", { type: "number", step: "any", placeholder: side, name: side, oninput: update }));
+  } else {
+    box.append(element("input", { type: "search", placeholder: "contains", oninput: update }));
+  }
+  $("filters").append(box);
+}
+
+function update() {
+  const keep = new Uint8Array(N).fill(1);
+  for (const box of $("filters").children) {
+    const values = column(box.dataset.key);
+    const inputs = [...box.querySelectorAll("input")];
+    if (inputs[0].type === "checkbox") {
+      const allowed = new Set(inputs.filter((i) => i.checked).map((i) => JSON.parse(i.dataset.value)));
+      if (allowed.size < inputs.length) values.forEach((v, i) => { if (!allowed.has(v)) keep[i] = 0; });
+    } else if (inputs[0].type === "number") {
+      const [from, to] = inputs.map((i) => i.value === "" ? null : +i.value);
+      values.forEach((v, i) => { if ((from !== null && !(v >= from)) || (to !== null && !(v <= to && v !== null))) keep[i] = 0; });
+    } else if (inputs[0].value) {
+      values.forEach((v, i) => { if (!text(v).includes(inputs[0].value)) keep[i] = 0; });
+    }
+  }
+  shown = [];
+  for (let i = 0; i < N; i++) if (keep[i]) shown.push(i);
+  $("shown").textContent = `${shown.length} of ${N} runs shown`;
+  sort();
+  draw();
+}
+
+// Runs that differ in seeds only are one setting; `skip` is the key along the horizontal axis.
+function settings(skip) {
+  const keys = data.keys.filter((k) => k !== skip).map(column);
+  const groups = new Map();
+  for (const i of shown) {
+    const id = JSON.stringify(keys.map((c) => c[i]));
+    if (!groups.has(id)) groups.set(id, []);
+    groups.get(id).push(i);
+  }
+  return [...groups.values()];
+}
+
+function colorOf() {
+  const key = $("color").value;
+  if (!key) return { values: [], of: () => PALETTE[0] };
+  const values = unique(column(key)), index = new Map(values.map((v, i) => [v, i]));
+  const ordered = values.length > PALETTE.length || (values.length > 3 && isNumber(key));
+  const pick = (i) => {
+    if (!ordered) return PALETTE[i % PALETTE.length];
+    const t = (i / Math.max(1, values.length - 1)) * (CIVIDIS.length - 1), a = CIVIDIS[Math.floor(t)], b = CIVIDIS[Math.ceil(t)];
+    return `rgb(${a.map((v, k) => Math.round(v + (b[k] - v) * (t % 1))).join(",")})`;
+  };
+  return { values, of: (run) => pick(index.get(column(key)[run])), pick };
+}
+
+// Mean and half-width of the 95% interval at each x: [{x, mean, half, count, runs}], sorted by x.
+function means(pairs) {
+  const at = new Map();
+  for (const [x, y] of pairs) {
+    if (x === null || y === null || y === undefined) continue;
+    const s = at.get(x) || { x, n: 0, sum: 0, squares: 0 };
+    s.n++; s.sum += y; s.squares += y * y;
+    at.set(x, s);
+  }
+  return [...at.values()].sort((a, b) => a.x - b.x).map((s) => {
+    const mean = s.sum / s.n, variance = s.n > 1 ? Math.max(0, (s.squares - s.n * mean * mean) / (s.n - 1)) : 0;
+    const half = s.n >= SEEDS_FOR_A_BAND ? (T[s.n - 2] || 1.96) * Math.sqrt(variance / s.n) : 0;
+    return { x: s.x, mean, half };
+  });
+}
+
+function* evaluations(run, quantity) {
+  const values = data.steps.quantities[quantity];
+  if (values) for (let r = data.steps.start[run]; r < data.steps.start[run + 1]; r++) yield [data.steps.step[r], values[r]];
+}
+
+function draw() {
+  const x = $("x").value, y = $("y").value, colors = colorOf();
+  const numeric = data.keys.filter(isNumber);
+  const groups = settings(data.keys.includes(x) ? x : x === STEP ? null : numeric[0]);
+  const overSteps = x === STEP && data.steps.quantities[y];
+  const lines = groups.slice(0, 400).map((runs) => {
+    const pairs = overSteps ? runs.flatMap((i) => [...evaluations(i, y)].filter(([s]) => s > 0)) : runs.map((i) => [column(x === STEP ? "steps" : x)[i], column(y)[i]]);
+    return { runs, color: colors.of(runs[0]), curve: means(pairs) };
+  });
+  points = overSteps ? [] : shown.map((i) => ({ run: i, x: column(x === STEP ? "steps" : x)[i], y: column(y)[i] })).filter((p) => p.x !== null && p.y !== null);
+  const xs = [], ys = [];
+  for (const l of lines) for (const c of l.curve) { xs.push(c.x); ys.push(c.mean + c.half); ys.push(c.mean); }
+  if ($("dots").checked) for (const p of points) { xs.push(p.x); ys.push(p.y); }
+  const context = prepare($("chart"));
+  scales = axes(context, xs, ys, $("logx").checked, $("logy").checked, name(x), name(y));
+  const { X, Y } = scales;
+  if ($("dots").checked) for (const p of points) {
+    context.fillStyle = colors.of(p.run);
+    context.globalAlpha = points.length > 2000 ? 0.25 : 0.5;
+    context.fillRect(X(p.x) - 1.5, Y(p.y) - 1.5, 3, 3);
+  }
+  for (const line of lines) {
+    if (lines.length <= 12) {
+      context.globalAlpha = 0.15; context.fillStyle = line.color; context.beginPath();
+      line.curve.forEach((c) => context.lineTo(X(c.x), Y(c.mean + c.half)));
+      [...line.curve].reverse().forEach((c) => context.lineTo(X(c.x), Y(c.mean - c.half)));
+      context.fill();
+    }
+    stroke(context, line.curve.map((c) => [X(c.x), Y(c.mean)]), line.color, lines.length > 40 ? 0.5 : 1, 1.6, []);
+  }
+  if (!overSteps && groups.length <= 7) for (const line of lines) threshold(context, line, x, X);
+  if (selected >= 0 && !overSteps) {
+    const p = points.find((q) => q.run === selected);
+    if (p) { context.globalAlpha = 1; context.strokeStyle = "#000"; context.beginPath(); context.arc(X(p.x), Y(p.y), 6, 0, 7); context.stroke(); }
+  }
+  const items = colors.values.slice(0, 24).map((v, i) => { const mark = element("i"); mark.style.background = colors.pick(i); return element("span", {}, mark, `${name($("color").value)} ${v === null ? "none" : text(v)}`); });
+  $("legend").replaceChildren(...items, element("span", { textContent: groups.length > 7 ? "" : "dotted: interpolation threshold (train error 0.1)" }));
+}
+
+function threshold(context, line, x, X) {
+  const curve = means(line.runs.map((i) => [column(x)[i], column("train_error")[i]]));
+  let last = -1;
+  curve.forEach((c, k) => { if (c.mean > EPSILON) last = k; });
+  if (last < 0 || last === curve.length - 1) return;
+  const at = X(curve[last + 1].x);
+  stroke(context, [[at, scales.top], [at, scales.bottom]], line.color, 0.8, 1, [2, 3]);
+}
+
+function prepare(canvas) {
+  const ratio = window.devicePixelRatio || 1, box = canvas.getBoundingClientRect();
+  canvas.width = box.width * ratio; canvas.height = box.height * ratio;
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.font = "12px system-ui, sans-serif";
+  return context;
+}
+
+function stroke(context, path, color, alpha, width, dash) {
+  context.globalAlpha = alpha; context.strokeStyle = color; context.lineWidth = width; context.setLineDash(dash);
+  context.beginPath();
+  path.forEach(([a, b]) => context.lineTo(a, b));
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function ticks(low, high, isLog) {
+  if (isLog) {
+    const all = [];
+    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of high / low < 1000 ? [1, 2, 5] : [1]) all.push(m * 10 ** e);
+    return all.filter((v) => v >= low * 0.999 && v <= high * 1.001);
+  }
+  const raw = (high - low) / 6 || 1, power = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((m) => m * power >= raw) * power;
+  const all = [];
+  for (let v = Math.ceil(low / step) * step; v <= high + step * 1e-6; v += step) all.push(Math.abs(v) < step * 1e-6 ? 0 : v);
+  return all;
+}
+
+function axes(context, xs, ys, wantLogX, wantLogY, labelX, labelY) {
+  const canvas = context.canvas.getBoundingClientRect(), left = 62, right = canvas.width - 12, top = 12, bottom = canvas.height - 44;
+  const range = (values, isLog) => {
+    let low = Infinity, high = -Infinity;
+    for (const v of values) if (!isLog || v > 0) { if (v < low) low = v; if (v > high) high = v; }
+    if (!(low <= high)) [low, high] = isLog ? [0.1, 1] : [0, 1];
+    return low === high ? (isLog ? [low / 2, high * 2] : [low - 0.5, high + 0.5]) : [low, high];
+  };
+  const [x0, x1] = range(xs, wantLogX);
+  let [y0, y1] = range(ys, wantLogY);
+  if (!wantLogY && y0 > 0) y0 = 0;
+  const place = (low, high, isLog, a, b, pad) => {
+    const f = isLog ? (v) => Math.log(Math.max(v, low * 1e-3)) : (v) => v;
+    return (v) => a + pad + ((f(v) - f(low)) / (f(high) - f(low))) * (b - a - 2 * pad);
+  };
+  const X = place(x0, x1, wantLogX, left, right, 10), Y = place(y0, y1, wantLogY, bottom, top, 0);
+  context.globalAlpha = 1; context.fillStyle = "#333"; context.strokeStyle = "#e4e4e4"; context.lineWidth = 1;
+  context.textAlign = "center"; context.textBaseline = "top";
+  let edge = -Infinity;
+  for (const v of ticks(x0, x1, wantLogX)) {
+    stroke(context, [[X(v), top], [X(v), bottom]], "#eee", 1, 1, []);
+    if (X(v) - edge > 36) { context.fillText(text(v), X(v), bottom + 6); edge = X(v); }
+  }
+  context.fillText(labelX, (left + right) / 2, bottom + 24);
+  context.textAlign = "right"; context.textBaseline = "middle";
+  for (const v of ticks(y0, y1, wantLogY)) {
+    stroke(context, [[left, Y(v)], [right, Y(v)]], "#eee", 1, 1, []);
+    context.fillText(text(v), left - 6, Y(v));
+  }
+  stroke(context, [[left, top], [left, bottom], [right, bottom]], "#555", 1, 1, []);
+  context.save(); context.translate(14, (top + bottom) / 2); context.rotate(-Math.PI / 2); context.textAlign = "center"; context.fillText(labelY, 0, 0); context.restore();
+  return { X, Y, top, bottom };
+}
+
+function nearest(event) {
+  const box = $("chart").getBoundingClientRect(), mx = event.clientX - box.left, my = event.clientY - box.top;
+  let best = null, least = 20 * 20;
+  for (const p of points) {
+    const d = (scales.X(p.x) - mx) ** 2 + (scales.Y(p.y) - my) ** 2;
+    if (d < least) { least = d; best = p; }
+  }
+  return best;
+}
+
+function describe(run) {
+  const keys = [...data.keys, "seed", "regime", "params_per_sample", "train_error", "test_error"].filter((k) => column(k));
+  return [column("identity")[run], ...[...new Set(keys)].map((k) => `${name(k)}: ${text(column(k)[run])}`)].join("\n");
+}
+
+function hover(event) {
+  const p = nearest(event), tip = $("tip");
+  tip.hidden = !p;
+  if (!p) return;
+  tip.textContent = describe(p.run);
+  tip.style.left = Math.min(event.clientX + 14, window.innerWidth - 380) + "px";
+  tip.style.top = event.clientY + 14 + "px";
+}
+
+function select(run) {
+  selected = run;
+  $("selected").textContent = describe(run).replaceAll("\n", " · ");
+  draw(); rows(); drawCurve();
+}
+
+function drawCurve() {
+  const context = prepare($("curve"));
+  if (selected < 0) return;
+  const kind = $("y").value.endsWith("loss") ? "loss" : "error";
+  const curves = ["test", "train"].map((part) => [...evaluations(selected, `${part}_${kind}`)].filter(([s, v]) => s > 0 && v !== null));
+  const all = curves.flat();
+  const { X, Y } = axes(context, all.map((p) => p[0]), all.map((p) => p[1]), true, $("logy").checked, name(STEP), kind);
+  curves.forEach((curve, k) => stroke(context, curve.map(([s, v]) => [X(s), Y(v)]), PALETTE[k], 1, 1.6, k ? [6, 4] : []));
+  context.textAlign = "right"; context.globalAlpha = 1;
+  const right = $("curve").getBoundingClientRect().width - 16;
+  ["test", "train (dashed)"].forEach((label, k) => { context.fillStyle = PALETTE[k]; context.fillText(label, right, 22 + 16 * k); });
+}
+
+function sortBy(key) {
+  sortDown = sortKey === key && !sortDown;
+  sortKey = key;
+  sort();
+}
+
+function sort() {
+  order = shown.slice();
+  if (sortKey) {
+    const values = column(sortKey), sign = sortDown ? -1 : 1;
+    order.sort((a, b) => values[a] === null ? 1 : values[b] === null ? -1 : values[a] < values[b] ? -sign : values[a] > values[b] ? sign : a - b);
+  }
+  $("space").style.height = order.length * ROW + "px";
+  [...$("head").children].forEach((cell, k) => { cell.textContent = name(data.table[k]) + (data.table[k] === sortKey ? (sortDown ? " ▼" : " ▲") : ""); });
+  rows();
+}
+
+// Only the rows in view exist, however many runs there are.
+function rows() {
+  const first = Math.floor($("body").scrollTop / ROW), last = Math.min(order.length, first + Math.ceil($("body").clientHeight / ROW) + 1);
+  $("rows").style.top = first * ROW + "px";
+  $("rows").replaceChildren(...order.slice(first, last).map((run) => {
+    const cells = data.table.map((key) => element("div", { textContent: text(column(key)[run]), title: text(column(key)[run]) }));
+    const kind = (column("status")[run] === "failed" ? " failed" : "") + (run === selected ? " selected" : "");
+    return element("div", { className: "row" + kind, onclick: () => select(run) }, ...cells);
+  }));
+}
+
+load();
