@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 def run(cfg: DictConfig) -> float | None:
     """Train the composed config; return what a hyperparameter search minimizes."""
     from overparam.assemble import ConfigError
-    from overparam.train import AlreadyRunning, train
+    from overparam.sweeps.state import AlreadyRunning
+    from overparam.train import train
 
     try:
         return train(cfg)[cfg.objective]
@@ -41,6 +42,9 @@ def main() -> int:
         if type(error).__name__ in ("ConfigError", "SweepFailed"):
             return fail(error)
         raise
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -13,7 +13,9 @@ from omegaconf import OmegaConf
 from overparam.assemble import ConfigError
 from overparam.measures.evaluation import Diverged
 from overparam.tracking.metrics import read_metrics
-from overparam.train import AlreadyRunning, FileLock, run_directory, train
+from overparam.sweeps.identity import run_directory
+from overparam.sweeps.state import AlreadyRunning, lock
+from overparam.train import train
 from tests.conftest import ROOT, read_json
 
 
@@ -75,7 +77,7 @@ def test_the_same_run_twice_gives_the_same_bits(small, tmp_path):
 def test_a_run_in_progress_elsewhere_is_left_alone(small):
     cfg = small()
     run_directory(cfg).mkdir(parents=True)
-    with FileLock(run_directory(cfg) / ".lock"), pytest.raises(AlreadyRunning, match="another process"):
+    with lock(run_directory(cfg)), pytest.raises(AlreadyRunning, match="another process"):
         train(cfg)
     assert not (run_directory(cfg) / "summary.json").exists()
 

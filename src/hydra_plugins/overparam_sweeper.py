@@ -5,13 +5,25 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_plugins.overparam_launcher import isolate
 
 
 class OverparamSweeper(BasicSweeper):
     """Expands a grid as Hydra's basic sweeper does, trains what is not finished, and reports at the end."""
 
-    def __init__(self, params: dict[str, str] | None = None) -> None:
+    def __init__(self, params: dict[str, str] | None, max_attempts: int, fail_fast: bool) -> None:
         super().__init__(max_batch_size=None, params=params)
+        self.max_attempts, self.fail_fast = max_attempts, fail_fast
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Let Hydra make the launcher."""
+        target = str(config.hydra.launcher._target_)
+        if "ray_launcher" in target or "submitit_launcher" in target:
+            task_function = isolate
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Run the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
@@ -20,15 +32,22 @@ class OverparamSweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+            [*self._parse_config(), *arguments]
+        )
         (grid,) = self.split_arguments(overrides, max_batch_size=None)
-        return run_sweep(self.hydra_context.config_loader, self.config, grid, self.launcher)
+        return run_sweep(loader, self.config, grid, self.launcher, self.max_attempts, self.fail_fast)
 
 
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="overparam",
-    node={"_target_": "hydra_plugins.overparam_sweeper.OverparamSweeper", "params": None},
+    node={
+        "_target_": "hydra_plugins.overparam_sweeper.OverparamSweeper",
+        "params": None,
+        "max_attempts": 3,
+        "fail_fast": False,
+    },
     provider="overparam",
 )

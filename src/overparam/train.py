@@ -2,13 +2,14 @@
 
 import logging
 import math
+import signal
 import traceback
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +20,8 @@ from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import COLUMNS, log_spaced_steps
 from overparam.measures.subject import Measures
 from overparam.randomness import derive_seed
-from overparam.sweeps.identity import flat_values, identity
+from overparam.sweeps.identity import flat_values, run_directory
+from overparam.sweeps.state import FAILURE, AlreadyRunning, RunFailed, describe, lock, record_failure
 from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.metrics import MetricsTable, read_metrics
 from overparam.tracking.provenance import provenance, uncommitted_changes
@@ -29,27 +31,18 @@ log = logging.getLogger(__name__)
 # Lightning raises its own level to INFO when imported, and then says four things a run that no one needs.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
-CHECKPOINT, WEIGHTS, FAILURE = "last.ckpt", "weights.pt", "failure.txt"
-
-
-class AlreadyRunning(RuntimeError):
-    """Another process is training this run."""
-
-
-def run_directory(cfg: DictConfig) -> Path:
-    """Return `<paths.logs>/<name>/<identity>`."""
-    return Path(cfg.paths.logs) / cfg.name / identity(cfg)
+CHECKPOINT, WEIGHTS = "last.ckpt", "weights.pt"
 
 
 def train(cfg: DictConfig) -> dict[str, Any]:
     """Train the run that `cfg` describes, or what is left of it, and return its summary.
 
     A finished run is returned as it stands, a killed one continues from its checkpoint with the numbers it
-    would have had, and a run that another process is training raises `AlreadyRunning`. A run that fails
-    leaves `failure.txt` in its directory.
+    would have had. A run that fails leaves `failure.json` in its directory.
 
     Raises:
         ConfigError: before anything is written, if the run could not be trained as asked.
+        AlreadyRunning: if another process is training the run.
     """
     cfg = resolve(cfg)
     parts = assemble(cfg)
@@ -61,11 +54,20 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses before a directory exists
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(run_dir / ".lock", blocking=False):
+        with lock(run_dir):
+            if (finished := read_summary(run_dir)) is not None:  # by another process, since we looked
+                return finished
             try:
                 return _train(cfg, parts, run_dir)
-            except Exception:
-                (run_dir / FAILURE).write_text(traceback.format_exc())
+            except SystemExit as error:
+                if isinstance(error.__context__, KeyboardInterrupt):  # Lightning answers Ctrl-C with an exit
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    raise KeyboardInterrupt from None
+                record_failure(run_dir, f"it ended itself, sys.exit({error.code})", traceback.format_exc())
+                raise RunFailed(f"{run_dir} ended itself, sys.exit({error.code})") from error
+            except Exception as error:
+                record_failure(run_dir, describe(error), traceback.format_exc())
+                traceback.clear_frames(error.__traceback__)  # they hold the network, and a sweep goes on
                 raise
     except Timeout as error:
         raise AlreadyRunning(f"{run_dir} is being trained by another process") from error

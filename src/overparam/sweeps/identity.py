@@ -8,6 +8,7 @@ the package's name, or on which file a class stands in.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -67,16 +68,17 @@ def flat_values(cfg: DictConfig) -> dict[str, Any]:
         if section in cfg:
             node = cfg[section]
             plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-            _flatten(section, plain, values)
+            flatten(section, plain, values)
     return values
 
 
-def _flatten(key: str, value: Any, out: dict[str, Any]) -> None:
+def flatten(key: str, value: Any, out: dict[str, Any]) -> None:
+    """Add the resolved `value` of `key` to flat values, leaf by leaf, in the form that is hashed."""
     if key in NOT_IDENTITY:
         return
     if isinstance(value, Mapping):
         for name, child in value.items():
-            _flatten(f"{key}.{name}", child, out)
+            flatten(f"{key}.{name}", child, out)
         return
     if key.endswith("._target_"):
         value = str(value).rpartition(".")[2]
@@ -92,7 +94,16 @@ def identity(cfg: DictConfig) -> str:
     The prefix is for people; ten hexadecimal digits of SHA-256 over `flat_values` make it unique (the chance
     that any two of 10,000 runs collide is below 1e-4).
     """
-    values = flat_values(cfg)
+    return name_of(flat_values(cfg))
+
+
+def run_directory(cfg: DictConfig) -> Path:
+    """Return `<paths.logs>/<name>/<identity>`."""
+    return Path(cfg.paths.logs) / cfg.name / identity(cfg)
+
+
+def name_of(values: Mapping[str, Any]) -> str:
+    """Return the identity of a run with these flat values (see `identity`)."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     shown = [str(values.get("model._target_", "model")).lower()]
     shown += [

@@ -1,53 +1,188 @@
 """A sweep from its grid to its report."""
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from overparam.sweeps.grid import expand
-from overparam.tracking.summary import SUMMARY
+from overparam.sweeps.grid import Run, expand
+from overparam.sweeps.progress import Progress, print_failures
+from overparam.sweeps.state import (
+    AlreadyRunning,
+    Failure,
+    State,
+    describe,
+    read_failure,
+    record_failure,
+    state,
+)
 
 log = logging.getLogger(__name__)
 
 
 class SweepFailed(Exception):
-    """Some runs of a sweep failed; the message names them."""
+    """Some runs of a sweep failed; the message says how many and what to do."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Stands for the result of a run whose launcher gave up; only the run's directory tells what happened."""
+
+    error: Exception
 
 
 def run_sweep(
-    loader: ConfigLoader, master: DictConfig, grid: Sequence[Sequence[str]], launcher: Launcher
+    loader: ConfigLoader,
+    master: DictConfig,
+    grid: Sequence[Sequence[str]],
+    launcher: Launcher,
+    max_attempts: int,
+    fail_fast: bool,
 ) -> list[Any]:
-    """Check every run of the grid, launch those that are not finished, and report on the folder.
+    """Check every unfinished run of the grid, launch those that need it, and report on the folder.
+
+    Finished runs are not launched, runs that were killed continue, runs that failed are tried again until
+    they have failed `max_attempts` times. Runs that another sweep is training are waited for, and taken over
+    if it is killed.
 
     Raises:
         ConfigError: before any run starts, if one of them could not be trained as asked.
-        SweepFailed: after all runs ended, if some failed.
+        SweepFailed: after all runs ended, or with `fail_fast` after the first failure, if some failed.
     """
-    from overparam.analysis.report import report
+    runs = expand(loader, master, grid)
+    finished = [run for run in runs if state(run.directory) == State.FINISHED]
+    done = {run.directory for run in finished}
+    failed: dict[Path, Failure] = {}
+    todo = []
+    for run in runs:
+        failure = None if run.directory in done else read_failure(run.directory)
+        if failure is not None and failure.attempts >= max_attempts:
+            failed[run.directory] = failure
+        elif run.directory not in done:
+            todo.append(run)
+    given_up = f", {len(failed)} given up" if failed else ""
+    log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
+    results: list[Any] = []
+    if todo:
+        check(todo, launcher)
+        for run in todo:
+            run.directory.mkdir(parents=True, exist_ok=True)
+        progress = Progress(
+            [run.directory for run in finished], [run.directory for run in todo], master.objective, fail_fast
+        )
+        try:
+            with progress:
+                results, new = _train(todo, launcher)
+            failed |= new
+        except KeyboardInterrupt:
+            if progress.stopped_for is None:
+                raise
+        failed |= progress.failed
+        failed = {run_dir: failure for run_dir, failure in failed.items() if state(run_dir) != State.FINISHED}
+    _report(runs, failed, max_attempts)
+    return results
+
+
+def check(runs: Sequence[Run], launcher: Launcher) -> None:
+    """Raise `ConfigError` if one of the runs could not be trained as asked."""
     from overparam.assemble import assemble
 
-    runs = expand(loader, master, grid)
     for run in runs:
         assemble(run.cfg).require_data()
-    folder = Path(master.hydra.sweep.dir)
-    todo = [run for run in runs if not (folder / run.identity / SUMMARY).exists()]
-    log.info("%s: %d runs, %d finished, %d to train", folder, len(runs), len(runs) - len(todo), len(todo))
-    results = list(launcher.launch([run.overrides for run in todo], initial_job_idx=0)) if todo else []
-    failed = {
-        run.identity: result._return_value
-        for run, result in zip(todo, results, strict=True)
-        if isinstance(result._return_value, Exception)
-    }
-    if len(failed) < len(runs):
-        report(folder)
+
+
+def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Path, Failure]]:
+    """Launch until every run has finished or failed; return Hydra's results, and the failures."""
+    failed: dict[Path, Failure] = {}
+    results: list[Any] = []
+    started = time.time()
+    ready: list[Run] = list(todo)
+    elsewhere: list[Run] = []
+    while ready or elsewhere:
+        if ready:
+            batch, ready = ready, []
+            outcome = _launch(batch, launcher)
+            results += [result for result in outcome if isinstance(result, JobReturn)]
+            for run, result in zip(batch, outcome, strict=True):
+                now = _settle(run, result, started)
+                if isinstance(now, Failure):
+                    failed[run.directory] = now
+                elif now == State.RUNNING:
+                    elsewhere.append(run)
+                elif now == State.WAITING:
+                    ready.append(run)
+            if len(ready) == len(batch) and isinstance(lost := outcome[0], Lost):
+                raise SweepFailed(f"nothing could be launched: {describe(lost.error)}") from lost.error
+            if elsewhere and not ready:
+                log.info("waiting for %d runs that another process is training", len(elsewhere))
+        else:
+            time.sleep(1)
+            still = []
+            for run in elsewhere:
+                now = state(run.directory)
+                failure = read_failure(run.directory) if now == State.FAILED else None
+                if now == State.RUNNING:
+                    still.append(run)
+                elif failure is not None and failure.when >= started:
+                    failed[run.directory] = failure
+                elif now != State.FINISHED:
+                    ready.append(run)  # whoever trained it was killed
+            elsewhere = still
+    return results, failed
+
+
+def _launch(batch: Sequence[Run], launcher: Launcher) -> list[Any]:
+    """Return for each run Hydra's result, or the exception that it raised, or `Lost`."""
+    jobs = []
+    for run in batch:
+        # A worker may have another working directory.
+        logs = str(run.directory.parent.parent.absolute()).replace("'", "\\'")
+        jobs.append([*run.overrides, f"paths.logs='{logs}'"])
+    try:
+        results: list[Any] = list(launcher.launch(jobs, initial_job_idx=0))
+    except Exception as error:
+        log.warning("the launcher gave up: %s", describe(error))
+        return [Lost(error)] * len(batch)
+    return [r._return_value if isinstance(r._return_value, Exception) else r for r in results]
+
+
+def _settle(run: Run, result: Any, started: float) -> State | Failure:
+    """Return the state of a run that was launched, recording a failure that left no record."""
+    now = state(run.directory)
+    failure = read_failure(run.directory)
+    if now in (State.FINISHED, State.RUNNING):
+        return now
+    if failure is not None and failure.when >= started:
+        return failure
+    if isinstance(result, AlreadyRunning):
+        return State.WAITING  # it was being trained elsewhere at its turn, and is no more
+    if isinstance(result, Lost):
+        config = run.directory / "config.yaml"
+        if not config.exists() or config.stat().st_mtime < started:
+            return State.WAITING
+        result = result.error
+    return record_failure(run.directory, describe(result))
+
+
+def _report(runs: Sequence[Run], failed: dict[Path, Failure], max_attempts: int) -> None:
+    from overparam.analysis.report import report
+
+    for folder in dict.fromkeys(run.directory.parent for run in runs):
+        if any(run.directory.parent == folder and state(run.directory) == State.FINISHED for run in runs):
+            report(folder)
     if failed:
-        name, reason = next(iter(failed.items()))
+        print_failures(failed)
+        given_up = sum(failure.attempts >= max_attempts for failure in failed.values())
+        advice = "the same command tries them again"
+        if given_up:
+            advice += f", except {given_up} that failed hydra.sweeper.max_attempts={max_attempts} times"
         raise SweepFailed(
-            f"{len(failed)} of {len(runs)} runs failed; the first is {folder / name}: {reason!r}"
+            f"{len(failed)} of {len(runs)} runs failed, see failure.json in their directories; {advice}"
         )
-    return results

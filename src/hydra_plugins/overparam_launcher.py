@@ -1,0 +1,113 @@
+"""A Hydra launcher for the devices of one machine: long-lived worker processes, one device slot each."""
+
+from collections.abc import Sequence
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
+    """Train a config, in a worker; return what a hyperparameter search minimizes."""
+    import sys
+    import warnings
+
+    warnings.filterwarnings("ignore", module="lightning")
+    from overparam.train import train
+
+    cfg, overrides = job
+    sys.argv[1:] = overrides  # what Lightning starts the other processes of a DDP run with
+    return train(cfg)[cfg.objective]
+
+
+def isolate(cfg: DictConfig) -> float | None:
+    """Train a config in a process of its own, so that a crash is a failed run, not a lost job."""
+    import signal
+
+    from overparam.sweeps.pool import run_all
+
+    signal.signal(
+        signal.SIGUSR1, lambda *_: None
+    )  # SLURM warns all of a job's processes; Lightning's acts on it
+    OmegaConf.resolve(cfg)
+    (result,) = run_all(train_job, [(cfg, [])], [{}], _record_death)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
+    from overparam.assemble import resolve
+    from overparam.sweeps.identity import run_directory
+    from overparam.sweeps.state import record_failure
+
+    record_failure(run_directory(resolve(job[0])), str(death))
+
+
+class LocalLauncher(Launcher):
+    """Runs jobs on every GPU of this machine, or on its cores.
+
+    A worker that dies, killed or crashed, costs the run it was training and is replaced.
+
+    Args:
+        devices: ids of the GPUs to use; None is all that are visible, an empty list the CPU.
+        runs_per_gpu: runs that share a GPU; 0.5 gives each run two GPUs.
+        cpu_slots: runs at a time on the CPU; None is the number of cores over `cpu_threads`.
+    """
+
+    def __init__(self, devices: list[int] | None, runs_per_gpu: float, cpu_slots: int | None) -> None:
+        self.devices, self.runs_per_gpu, self.cpu_slots = devices, runs_per_gpu, cpu_slots
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what jobs are composed with."""
+        self.hydra_context, self.config = hydra_context, config
+
+    def slots(self) -> list[dict[str, str]]:
+        """Return the environment of each device slot."""
+        from overparam.sweeps.slots import cpu_count, gpu_slots, visible_gpus
+
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        devices = visible_gpus() if self.devices is None else list(self.devices)
+        if devices:
+            visible = gpu_slots(devices, self.runs_per_gpu)
+        else:
+            count = cpu_count() // self.config.cpu_threads if self.cpu_slots is None else self.cpu_slots
+            visible = [""] * max(count, 1)
+        return [{**one_thread, "CUDA_VISIBLE_DEVICES": names} for names in visible]
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; the result of one that fails is its exception."""
+        from overparam.sweeps.grid import Composer
+        from overparam.sweeps.pool import run_all
+
+        composer = Composer(self.hydra_context.config_loader, self.config)
+
+        def job(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+            cfg = composer.compose(overrides)
+            OmegaConf.resolve(cfg)
+            return cfg, list(overrides)
+
+        results = run_all(train_job, map(job, job_overrides), self.slots(), _record_death)
+        return [
+            JobReturn(
+                overrides=overrides,
+                status=JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED,
+                _return_value=result,
+            )
+            for overrides, result in zip(job_overrides, results, strict=True)
+        ]
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="local",
+    node={
+        "_target_": "hydra_plugins.overparam_launcher.LocalLauncher",
+        "devices": None,
+        "runs_per_gpu": 1,
+        "cpu_slots": None,
+    },
+    provider="overparam",
+)

@@ -1,0 +1,59 @@
+"""Jobs on device slots: one long-lived worker a slot, replaced when it dies."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import wait
+from typing import Any
+
+from overparam.sweeps.state import RunDied
+from overparam.sweeps.worker import Worker
+
+
+def run_all(
+    function: Callable[[Any], Any],
+    jobs: Iterable[Any],
+    slots: Sequence[dict[str, str]],
+    on_death: Callable[[Any, RunDied], object],
+) -> list[Any]:
+    """Call `function` with every job, one at a time in each slot.
+
+    Args:
+        function: an importable function.
+        jobs: its arguments, taken one by one as slots get free.
+        slots: the environment variables of each slot's worker.
+        on_death: told at once of a job whose worker died, and how.
+
+    Returns:
+        For each job what its call returned, or the exception it raised, `RunDied` if its worker died.
+    """
+    queue = enumerate(jobs)
+    free = deque(range(len(slots)))
+    workers: dict[int, Worker] = {}
+    busy: dict[int, tuple[int, Any]] = {}  # slot -> index and job
+    results: dict[int, Any] = {}
+    try:
+        while True:
+            while free and (item := next(queue, None)) is not None:
+                slot = free.popleft()
+                if slot not in workers:
+                    workers[slot] = Worker(function, slots[slot])
+                workers[slot].send(item[1])
+                busy[slot] = item
+            if not busy:
+                break
+            ends = {end: slot for slot in busy for end in workers[slot].ends}
+            for slot in {ends[end] for end in wait(list(ends))}:
+                index, job = busy.pop(slot)
+                try:
+                    results[index] = workers[slot].receive()
+                except RunDied as error:
+                    results[index] = error
+                    workers.pop(slot).stop(patience=0)
+                    on_death(job, error)
+                except Exception as error:
+                    results[index] = error
+                free.append(slot)
+    finally:
+        for slot, worker in workers.items():
+            worker.stop(patience=0 if slot in busy else 10)
+    return [results[index] for index in sorted(results)]

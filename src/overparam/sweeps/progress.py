@@ -1,0 +1,141 @@
+"""How a sweep goes, read from its runs' directories: live in a terminal, a line now and then in a log."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from overparam.sweeps.state import Failure, State, read_failure, state
+from overparam.tracking.summary import read_summary
+
+log = logging.getLogger(__name__)
+
+LINE_SECONDS = 30  # between two progress lines in a log
+
+
+class Progress:
+    """Follows runs while a launcher, any launcher, has the main thread.
+
+    Args:
+        finished: directories of runs finished before.
+        todo: directories of runs to train.
+        objective: the summary key whose lowest value is shown.
+        fail_fast: interrupt the main thread, as Ctrl-C does, when a run fails.
+    """
+
+    def __init__(
+        self, finished: Sequence[Path], todo: Sequence[Path], objective: str, fail_fast: bool = False
+    ) -> None:
+        self.total, self.done, self.pending = len(finished) + len(todo), len(finished), list(todo)
+        self.finished_before = list(finished)
+        self.objective, self.fail_fast = objective, fail_fast
+        self.running = 0
+        self.failed: dict[Path, Failure] = {}
+        self.best: tuple[float, str] | None = None
+        self.started = time.time()
+        self.stopped_for: Path | None = None  # the failure that `fail_fast` stopped for
+        self._logged = self.started
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._console = Console(stderr=True)
+
+    def __enter__(self) -> "Progress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def update(self) -> None:
+        """Look at the directories of the runs that are not known to be finished."""
+        running, still = 0, []
+        for run_dir in self.pending:
+            now = state(run_dir)
+            if now == State.FINISHED:
+                self.done += 1
+                self.failed.pop(run_dir, None)
+                self._compare(run_dir)
+                continue
+            still.append(run_dir)
+            running += now == State.RUNNING
+            failure = read_failure(run_dir) if now == State.FAILED else None
+            if failure is not None and failure.when >= self.started:
+                self.failed[run_dir] = failure
+        self.pending, self.running = still, running
+
+    def line(self) -> str:
+        """Return the state of the sweep in one line."""
+        parts = [f"{self.done}/{self.total} done", f"{self.running} running"]
+        if self.failed:
+            parts.append(f"{len(self.failed)} failed")
+        fresh = self.done - len(self.finished_before) + len(self.failed)
+        left = self.total - self.done - len(self.failed)
+        if fresh and left:
+            seconds = (time.time() - self.started) / fresh * left
+            parts.append(f"{timedelta(seconds=round(seconds))} left")
+        if self.best:
+            parts.append(f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})")
+        return ", ".join(parts)
+
+    def _compare(self, run_dir: Path) -> None:
+        value = (read_summary(run_dir) or {}).get(self.objective)
+        if isinstance(value, int | float) and (self.best is None or value < self.best[0]):
+            self.best = (value, run_dir.name)
+
+    def _follow(self) -> None:
+        for run_dir in self.finished_before:
+            self._compare(run_dir)
+        if not self._console.is_terminal:
+            self._poll(self._log_now_and_then)
+            return
+        with Live(self._bar(), console=self._console, transient=True, auto_refresh=False) as live:
+            # Live prints what is written to sys.stderr above the bar; log handlers must write there too.
+            handlers = [
+                h for h in logging.getLogger().handlers if getattr(h, "stream", None) is sys.__stderr__
+            ]
+            for handler in handlers:
+                handler.setStream(sys.stderr)  # type: ignore[attr-defined]
+            try:
+                self._poll(lambda: live.update(self._bar(), refresh=True))
+            finally:
+                for handler in handlers:
+                    handler.setStream(sys.__stderr__)  # type: ignore[attr-defined]
+
+    def _poll(self, show: Callable[[], object]) -> None:
+        pause = 0.5
+        while not self._end.wait(pause):
+            before = time.monotonic()
+            self.update()
+            show()
+            if self.fail_fast and self.failed and self.stopped_for is None:
+                self.stopped_for = next(iter(self.failed))
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            pause = max(0.5, 20 * (time.monotonic() - before))  # a slow file system is looked at less often
+
+    def _log_now_and_then(self) -> None:
+        if time.time() - self._logged >= LINE_SECONDS:
+            self._logged = time.time()
+            log.info(self.line())
+
+    def _bar(self) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(ProgressBar(self.total, self.done, width=30), self.line())
+        return grid
+
+
+def print_failures(failures: dict[Path, Failure]) -> None:
+    """Print what failed and why."""
+    table = Table("failed run", "attempts", "reason")
+    for run_dir, failure in sorted(failures.items()):
+        table.add_row(run_dir.name, str(failure.attempts), failure.reason)
+    Console(stderr=True, width=None if sys.stderr.isatty() else 160).print(table)

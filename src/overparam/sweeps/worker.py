@@ -1,0 +1,98 @@
+"""A process of its own for runs, so that one that dies takes nothing with it but itself."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from overparam.sweeps.state import AlreadyRunning, RunDied, RunFailed, describe
+
+
+class Worker:
+    """A long-lived process that calls `function` with one argument after the other.
+
+    It imports torch once, ignores Ctrl-C (its parent ends it), and ends when its parent does.
+
+    Args:
+        function: an importable function.
+        environment: variables set before anything else happens in the process, such as CUDA_VISIBLE_DEVICES.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, function, environment))
+        self.process.start()
+        theirs.close()
+
+    @property
+    def ends(self) -> list[Any]:
+        """What `multiprocessing.connection.wait` waits on for a call to end."""
+        return [self.connection, self.process.sentinel]
+
+    def send(self, argument: Any) -> None:
+        """Start a call; if the process has died meanwhile, `receive` says so."""
+        with suppress(BrokenPipeError):
+            self.connection.send(argument)
+
+    def receive(self) -> Any:
+        """Wait for the call to end; return what it returned or raise what it raised.
+
+        Raises:
+            RunDied: if the process ended before the call did. The worker is then of no more use.
+        """
+        wait(self.ends)
+        try:
+            result = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            raise RunDied(death(self.process.exitcode or 0)) from None
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def stop(self, patience: float = 10) -> None:
+        """End an idle process, giving it `patience` seconds; with 0, end any process at once."""
+        self.connection.close()
+        if patience:
+            self.process.join(patience)
+        self.process.kill()
+        self.process.join()
+
+
+def death(exit_code: int) -> str:
+    """Return why a process ended, from `multiprocessing.Process.exitcode`."""
+    if exit_code >= 0:
+        return f"its process ended with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    hints = {"SIGKILL": " (out of memory?)", "SIGSEGV": " (segmentation fault)"}
+    return f"its process was killed by {name}{hints.get(name, '')}"
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            argument = connection.recv()
+        except EOFError:
+            return
+        result: Any
+        try:
+            result = function(argument)
+        except Exception as error:
+            # Only exceptions that surely survive the journey travel; the traceback is in the run's directory.
+            result = error if type(error) in (AlreadyRunning, RunFailed) else RunFailed(describe(error))
+        connection.send(result)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,92 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from overparam.sweeps.grid import Composer
+from tests.conftest import CONFIGS, ROOT
+
+CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.fixture
+def composer(tmp_path: Path) -> Any:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        master = compose("train", [f"paths.logs={tmp_path}"], return_hydra_config=True)
+        yield Composer(GlobalHydra.instance().config_loader(), master)
+
+
+class Sweep:
+    """A sweep of the command line, in a session of its own so that all its processes can be found."""
+
+    def __init__(self, logs: Path, *overrides: str) -> None:
+        small = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu", "logger=local")
+        self.command = [sys.executable, "scripts/train.py", "-m", *small, f"paths.logs={logs}", *overrides]
+        self.process: subprocess.Popen[str]
+
+    def start(self) -> "Sweep":
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.process = subprocess.Popen(
+            self.command, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes
+        )
+        return self
+
+    def finish(self) -> tuple[int, str]:
+        output, _ = self.process.communicate(timeout=300)
+        return self.process.returncode, output
+
+    def run(self) -> tuple[int, str]:
+        return self.start().finish()
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does: a signal to every process of the terminal's foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def orphans(self) -> list[int]:
+        """Processes of the sweep that are still there."""
+        deadline = time.monotonic() + 10
+        while (left := _session(self.process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
+
+
+def _session(leader: int) -> list[int]:
+    members = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            members.append(int(path.parent.name))
+    return members
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Callable[..., Sweep]:
+    return lambda *overrides: Sweep(tmp_path, *overrides)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def results(folder: Path) -> dict[str, dict[str, Any]]:
+    """The summaries under `folder`, without what depends on the machine's speed."""
+    summaries = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/summary.json")}
+    for summary in summaries.values():
+        del summary["wall_seconds"], summary["name"]
+    return summaries

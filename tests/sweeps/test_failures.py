@@ -1,0 +1,68 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from overparam.tracking.summary import SUMMARY
+from tests.sweeps.conftest import CRASHING, Sweep, results
+
+REASONS = {
+    "raise": "ValueError: a bug in the network",
+    "diverge": "Diverged: training loss is nan at step 1",
+    "sys_exit": "it ended itself, sys.exit(4)",
+    "os_exit": "its process ended with exit code 3",
+    "segfault": "its process was killed by SIGSEGV (segmentation fault)",
+    "out_of_memory": "its process was killed by SIGKILL (out of memory?)",
+}
+
+
+def failures(folder: Path) -> dict[str, tuple[str, int]]:
+    found = {}
+    for path in folder.glob("*/failure.json"):
+        record = json.loads(path.read_text())
+        how = next(
+            line for line in (path.parent / "config.yaml").read_text().splitlines() if " how: " in line
+        )
+        found[how.split()[1]] = record["reason"], record["attempts"]
+        assert not (path.parent / SUMMARY).exists()
+    return found
+
+
+def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    ways = ",".join([*REASONS, "none"])
+    knobs = ("hydra/launcher=local", "hydra.launcher.cpu_slots=1")
+    crashing = sweep("name=bad", CRASHING, f"+model.how={ways}", *knobs)
+    code, output = crashing.run()
+    assert code == 2
+    assert failures(tmp_path / "bad") == {how: (reason, 1) for how, reason in REASONS.items()}
+    assert len(results(tmp_path / "bad")) == 1
+    for reason in REASONS.values():
+        assert reason in output
+    assert "6 of 7 runs failed" in output.splitlines()[-1]
+
+
+def test_in_this_process_an_exception_costs_one_run_and_is_tried_again(
+    sweep: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    failing = sweep(
+        "name=bad", CRASHING, "+model.how=raise,diverge,sys_exit,none", "hydra.sweeper.max_attempts=2"
+    )
+    for attempt, said in ((1, "0 finished, 4 to train"), (2, "1 finished, 3 to train")):
+        code, output = failing.run()
+        assert code == 2
+        assert said in output
+        recorded = failures(tmp_path / "bad")
+        assert recorded == {how: (REASONS[how], attempt) for how in ("raise", "diverge", "sys_exit")}
+        assert len(results(tmp_path / "bad")) == 1
+    code, output = failing.run()
+    assert code == 2
+    assert "1 finished, 0 to train, 3 given up" in output
+
+
+def test_fail_fast_ends_at_the_first_failure(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    grid = ("+model.how=raise,none", "seed=0,1,2", "trainer.max_steps=3000")
+    hasty = sweep("name=bad", CRASHING, *grid, "hydra.sweeper.fail_fast=true")
+    code, output = hasty.run()
+    assert code == 2
+    assert list(failures(tmp_path / "bad")) == ["raise"]
+    assert "1 of 6 runs failed" in output.splitlines()[-1]
+    assert len(results(tmp_path / "bad")) < 5

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from hydra.errors import ConfigCompositionException
+from omegaconf import open_dict
+
+from overparam.assemble import resolve
+from overparam.sweeps.grid import Composer, expand
+from overparam.sweeps.identity import identity
+
+POINTS = [
+    ["model.width=8", "seed=1"],
+    ["seed=1", "model.width=8", "logger=local"],
+    ["experiment=model_wise", "model.width=16", "seed=0"],
+    ["scheduler=cosine", "trainer.max_steps=70"],
+    ["scheduler=cosine", "scheduler.T_max=70", "trainer.max_steps=80"],
+    ["scheduler.T_max=${trainer.max_steps}", "scheduler=cosine", "trainer.max_steps=90"],
+    ["scheduler=multistep", "scheduler.milestones=[3,5]"],
+    ["optimizer.betas=[0.8,0.9]", "optimizer.lr=1e-3"],
+    ["data.seed=5", "seed=6"],
+    ["+model.extra=3"],
+    ["data.n_train=null", "loss=mse"],
+    ["name=other", "data.label_noise=0.1"],
+    ["~scheduler"],
+    ["model.target_params=1000"],
+]
+
+
+@pytest.mark.parametrize("overrides", POINTS, ids=" ".join)
+def test_a_run_is_named_as_hydra_would_compose_it(composer: Composer, overrides: list[str]) -> None:
+    expected = composer.loader.load_sweep_config(composer.master, overrides)
+    with open_dict(expected):
+        del expected["hydra"]
+    expected = resolve(expected)
+    for _ in range(2):  # the second time from what the first left behind
+        run = composer.run(overrides)
+        assert run.identity == identity(expected) == identity(run.cfg)
+        assert run.directory == Path(expected.paths.logs) / expected.name / run.identity
+        assert run.cfg == expected
+        composer.run([*overrides, "seed=9"])
+
+
+def test_runs_of_one_template_do_not_leak_into_each_other(composer: Composer) -> None:
+    first, second = expand(
+        composer.loader, composer.master, [["model.width=3", "seed=0"], ["model.width=4", "seed=1"]]
+    )
+    assert (second.cfg.model.width, second.cfg.data.seed) == (4, 1)
+    assert (first.cfg.model.width, first.cfg.data.seed) == (3, 0)
+    assert first.identity == identity(first.cfg) != second.identity
+
+
+def test_points_with_the_same_values_are_one_run(composer: Composer) -> None:
+    points = [["seed=0"], ["seed=0", "model.width=64"], ["model=mlp", "optimizer.lr=0.01"], ["seed=1"]]
+    assert len(expand(composer.loader, composer.master, points)) == 2
+
+
+def test_an_unknown_key_is_hydras_error(composer: Composer) -> None:
+    with pytest.raises(ConfigCompositionException, match="widht"):
+        composer.run(["model.widht=3"])
