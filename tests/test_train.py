@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from overparam.assemble import ConfigError
 from overparam.measures.evaluation import Diverged
-from overparam.tracking.metrics import read_metrics
 from overparam.sweeps.identity import run_directory
 from overparam.sweeps.state import AlreadyRunning, lock
+from overparam.tracking.metrics import read_metrics
 from overparam.train import train
 from tests.conftest import ROOT, read_json
 
