@@ -1,0 +1,98 @@
+"""Train and test error of every member, at the steps and by the definitions of a run alone."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from overparam.data.module import Split
+from overparam.measures.evaluation import Diverged, Evaluation, per_sample_error
+from overparam.models.module import Loss
+from overparam.packs.data import PackDataModule, sample_mask, stack_padded
+from overparam.packs.module import PackModule, member_losses
+
+
+class Logged(Protocol):
+    """A member of a pack: where its numbers go, and whether it diverged."""
+
+    loggers: list[Any]
+    error: Diverged | None
+
+
+class PackEvaluation(Evaluation):
+    """Writes the members' rows, each to its own loggers. A member that diverges is marked, and the rest go on.
+
+    Args:
+        members: in the order of the pack.
+        per_decade: see `Evaluation`.
+        batch_size: samples a forward pass, of all members together.
+    """
+
+    def __init__(self, members: Sequence[Logged], per_decade: int, batch_size: int) -> None:
+        super().__init__(per_decade, batch_size)
+        self.members = members
+
+    def _log(self, trainer: L.Trainer, module: Any) -> None:
+        assert isinstance(module, PackModule)
+        data: PackDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        module.eval()
+        trains, tests = (
+            evaluate_members(module, [getattr(m, split) for m in data.members], module.loss, self.batch_size)
+            for split in ("train", "test")
+        )
+        module.train()
+        for member, train, test in zip(self.members, trains, tests, strict=True):
+            if member.error is not None:
+                continue
+            row = {f"train_{name}": value for name, value in train.items()}
+            row |= {"test_loss": test["loss"], "test_error": test["error"]}
+            for logger in member.loggers:
+                logger.log_metrics(row, step=trainer.global_step)
+            if not math.isfinite(train["loss"]):
+                member.error = Diverged(f"training loss is {train['loss']} at step {trainer.global_step}")
+        if all(member.error is not None for member in self.members):
+            trainer.should_stop = True
+
+
+@torch.no_grad()
+def evaluate_members(
+    forward: Callable[[Tensor], Tensor], splits: Sequence[Split], loss: Loss, batch_size: int
+) -> list[dict[str, float]]:
+    """Return what `measures.evaluation.evaluate` returns, for every member at once.
+
+    Args:
+        forward: the pack, [M, N, *input_shape] -> [M, K, N].
+        splits: the members' samples.
+        loss: "cross_entropy" or "mse".
+        batch_size: samples a forward pass, of all members together.
+    """
+    device = splits[0].y.device
+    dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
+    lengths = [len(split) for split in splits]
+    mask = sample_mask(lengths).to(device)
+    sums = torch.zeros(4, len(splits), dtype=dtype, device=device)
+    step = max(batch_size // len(splits), 64)
+    for start in range(0, max(lengths), step):
+        rows = slice(start, start + step)
+        x_ = stack_padded([split.inputs(rows) for split in splits])
+        y_ = stack_padded([split.y[rows] for split in splits])
+        noisy_, mask_ = stack_padded([split.noisy[rows] for split in splits]), mask[:, rows]
+        outputs = forward(x_)
+        losses = member_losses(loss, outputs, y_)
+        errors = per_sample_error(outputs.transpose(1, 2).flatten(0, 1), y_.flatten(0, 1)).view(mask_.shape)
+        # A padded sample counts nothing, not even if its member's outputs are NaN.
+        values = [torch.where(mask_, v, 0).to(dtype) for v in (losses, errors, errors * noisy_, noisy_)]
+        sums += torch.stack([value.sum(1) for value in values])
+    means = (sums / torch.tensor(lengths, dtype=dtype, device=device)).T.tolist()
+    return [
+        {
+            "loss": mean_loss,
+            "error": error,
+            "error_clean": (error - both) / (1 - share) if share < 1 else math.nan,
+            "error_noisy": both / share if share > 0 else math.nan,
+        }
+        for mean_loss, error, both, share in means
+    ]

@@ -1,0 +1,72 @@
+"""Whether a network can be packed and padded without changing its results: tried out, not declared.
+
+A network of somebody else's then needs no flag: it is packed if a small trial says that this is exact.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from overparam.packs.stack import Stack, corner
+
+SAMPLES = 4
+TOLERANCE = 1e-8  # of float64 results of order one; an inexact network is off by far more
+
+
+def packing_is_exact(net: nn.Module, input_shape: tuple[int, ...]) -> bool:
+    """Whether two copies of `net` in a stack compute what it computes alone, in training mode."""
+    return padding_is_exact(net, net, input_shape)
+
+
+def padding_is_exact(narrow: nn.Module, wide: nn.Module, input_shape: tuple[int, ...]) -> bool:
+    """Whether `narrow`, padded to the shapes of `wide`, has its own outputs, and padding zero gradients.
+
+    Parameters and buffers are drawn at random for the trial: a readout that starts at zero would hide what
+    lies before it.
+    """
+    narrow, wide = _randomized(narrow), _randomized(wide)
+    x = _inputs(input_shape)
+    try:
+        stack = Stack([narrow, wide]).train()
+        outputs = stack(x.expand(2, *x.shape))
+        expected = narrow.train()(x)
+    except (RuntimeError, ValueError, KeyError, AttributeError):
+        return False  # vmap meets something it cannot do: random numbers, a branch on data, another structure
+    if not torch.allclose(outputs[0].T, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        return False
+    gradients = torch.autograd.grad(outputs.square().sum(), stack.trained(), allow_unused=True)
+    shapes = stack.member_shapes(0)
+    if any(
+        g is None or _count(g[0]) != _count(corner(g[0], s)) for g, s in zip(gradients, shapes, strict=True)
+    ):
+        return False
+    running = narrow.state_dict()
+    return all(torch.allclose(value, running[key]) for key, value in stack.member_state(0).items())
+
+
+def samples_are_independent(net: nn.Module, input_shape: tuple[int, ...]) -> bool:
+    """Whether a sample's output in training mode is the same whatever else is in the batch (no BatchNorm)."""
+    net, x = _randomized(net).train(), _inputs(input_shape)
+    with torch.no_grad():
+        return torch.allclose(net(x)[:2], net(x[:2]), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def _inputs(input_shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(SAMPLES, *input_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def _randomized(net: nn.Module) -> nn.Module:
+    net, rng = copy.deepcopy(net).double(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            fan_in = max(parameter[0].numel(), 1) if parameter.dim() > 1 else 1
+            parameter.normal_(std=fan_in**-0.5, generator=rng)
+        for buffer in net.buffers():
+            if buffer.is_floating_point():
+                buffer.uniform_(0.5, 1.5, generator=rng)
+    return net
+
+
+def _count(gradient: Tensor) -> int:
+    return int(gradient.count_nonzero())

@@ -1,0 +1,186 @@
+"""Which runs of a sweep are trained together."""
+
+import json
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from overparam.assemble import Parts, assemble
+from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
+from overparam.packs.memory import Footprint, budget, footprint
+
+log = logging.getLogger(__name__)
+
+Packing = Literal["auto", "all", "off"]
+
+# What may differ inside a pack.
+PACKABLE = {
+    "seed",
+    "data.seed",
+    "data.order_seed",
+    "data.label_noise",
+    "data.n_train",
+    "optimizer.lr",
+    "optimizer.weight_decay",
+    "optimizer.momentum",
+    "model.width",
+}
+# These treat every parameter's numbers one by one, so a member's update does not depend on its neighbours.
+OPTIMIZERS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+PRECISIONS = ("32-true", "64-true")
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# A pack may spend at most this share of its arithmetic on padding.
+MOST_WASTE = 0.5
+# What joins two groups of widths into one pack: the seconds a pack's step costs whatever its size, against
+# the seconds that padding costs at a CPU core's speed (both measured, see the benchmarks).
+STEP_SECONDS, FLOPS_PER_SECOND = 3e-4, 6e10
+
+
+@dataclass
+class Candidate:
+    """A run, with what the plan needs to know of it."""
+
+    index: int
+    parts: Parts
+    n_train: int
+    width: int  # 0 for a network without one
+    cost: float  # multiply-adds a step, forward: batch size times trainable parameters
+    size: Footprint
+
+
+def plan(cfgs: Sequence[DictConfig], packing: Packing, jobs: int = 1) -> tuple[list[list[int]], Counter[str]]:
+    """Return packs of two and more runs, as indices into `cfgs`, and why the others run alone, counted.
+
+    Args:
+        cfgs: the composed runs.
+        packing: "auto" packs what pays on this device, "all" whatever can be packed, "off" nothing.
+        jobs: how many packs may run on this machine at once; each takes its share of the memory.
+    """
+    alone: Counter[str] = Counter()
+    if packing == "off":
+        return [], alone
+    families: dict[str, list[Candidate]] = defaultdict(list)
+    reasons: dict[str, str | None] = {}
+    for index, cfg in enumerate(cfgs):
+        key = _family(cfg)
+        parts = assemble(cfg)
+        if key not in reasons:
+            reasons[key] = _obstacle(cfg, parts, packing)
+        if (reason := reasons[key]) is not None:
+            alone[reason] += 1
+            continue
+        data = parts.data
+        key += f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
+        families[key].append(
+            Candidate(
+                index,
+                parts,
+                data.n_train,
+                cfg.model.get("width") or 0,
+                data.batch_size * parts.params,
+                footprint(parts, cfg.trainer.precision),
+            )
+        )
+    packs = []
+    for candidates in families.values():
+        for same in _alike(candidates):
+            for group in _by_padding(same):
+                packs += _by_memory(group, budget() / jobs)
+    alone["no other run to be trained with"] += sum(len(pack) == 1 for pack in packs)
+    packs = [pack for pack in packs if len(pack) > 1]
+    packs.sort(key=lambda pack: -sum(candidate.cost for candidate in pack))  # long ones first
+    return [[candidate.index for candidate in pack] for pack in packs], +alone
+
+
+def _family(cfg: DictConfig) -> str:
+    """Return a text that is equal for runs that differ in packable keys only."""
+    values: dict[str, Any] = {}
+
+    def visit(key: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, child in value.items():
+                visit(f"{key}.{name}" if key else str(name), child)
+        elif key not in PACKABLE:
+            values[key] = value
+
+    visit("", OmegaConf.to_container(cfg, resolve=True))
+    return json.dumps(values, sort_keys=True, default=str)
+
+
+def _obstacle(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
+    """Return why runs such as `cfg` run alone, or None."""
+    if cfg.get("measures"):
+        return "they have measures"
+    if cfg.trainer.precision not in PRECISIONS:
+        return f"precision {cfg.trainer.precision} rounds too coarsely for a pack to equal its runs"
+    if cfg.trainer.devices != 1:
+        return "they use several devices"
+    optimizer = getattr(parts.optimizer, "func", parts.optimizer)
+    if optimizer not in OPTIMIZERS:
+        return f"{optimizer.__name__} cannot be packed"
+    net = parts.build_net()
+    on_cpu = cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available()
+    has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in net.modules())
+    if packing == "auto" and on_cpu and has_convolutions:
+        return "convolutions run no faster in a pack on a CPU"
+    if not packing_is_exact(net, parts.data.input_shape):
+        return "the network cannot be packed exactly (random numbers, or operations that vmap lacks)"
+    return None
+
+
+def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
+    """Split a family where its widths, or its full-batch sizes, cannot be padded exactly."""
+    narrow, wide = (end(candidates, key=lambda c: c.width) for end in (min, max))
+    small, shape = narrow.parts.build_net(), narrow.parts.data.input_shape
+    keys = []
+    if narrow.width != wide.width and not padding_is_exact(small, wide.parts.build_net(), shape):
+        keys.append("width")
+    is_full_batch = narrow.parts.data.batch_size == narrow.n_train
+    if is_full_batch and not samples_are_independent(small, shape):
+        keys.append("n_train")
+    groups = defaultdict(list)
+    for candidate in candidates:
+        groups[tuple(getattr(candidate, key) for key in keys)].append(candidate)
+    return list(groups.values())
+
+
+def _by_padding(candidates: list[Candidate]) -> list[list[Candidate]]:
+    """Cut runs, in order of their cost, into the packs of least estimated time (dynamic programming).
+
+    The time of a pack's step is `STEP_SECONDS` plus its arithmetic, padding included.
+    """
+    ordered = sorted(candidates, key=lambda c: (c.cost, c.width, c.n_train))
+    costs = [c.cost for c in ordered]
+    edges = [i for i in range(len(ordered)) if i == 0 or costs[i] != costs[i - 1]] + [len(ordered)]
+    best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
+    for end in edges[1:]:
+        options = []
+        for start in (edge for edge in edges if edge < end):
+            # The widest member need not have the largest batch.
+            params = max(c.parts.params for c in ordered[start:end])
+            batch = max(c.parts.data.batch_size for c in ordered[start:end])
+            padded = (end - start) * params * batch
+            if sum(costs[start:end]) >= (1 - MOST_WASTE) * padded:
+                seconds = STEP_SECONDS + 6 * padded / FLOPS_PER_SECOND
+                options.append((best[start][0] + seconds, start))
+        best[end] = min(options)
+    groups, end = [], len(ordered)
+    while end:
+        start = best[end][1]
+        groups.append(ordered[start:end])
+        end = start
+    return groups
+
+
+def _by_memory(group: list[Candidate], available: float) -> list[list[Candidate]]:
+    """Split a group into as few packs of about equal size as fit the memory."""
+    member_bytes = max(c.size.model for c in group) + max(c.size.data for c in group)
+    most = max(int(available // member_bytes), 1)
+    count = -(-len(group) // most)
+    return [group[i * len(group) // count : (i + 1) * len(group) // count] for i in range(count)]

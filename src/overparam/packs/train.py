@@ -1,0 +1,155 @@
+"""Several runs as one, top to bottom; what each leaves behind is what `overparam.train` writes for it alone."""
+
+import logging
+import traceback
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import Timeout
+from lightning.pytorch.callbacks import Timer
+from omegaconf import DictConfig
+
+from overparam.assemble import Parts, assemble, build_trainer, resolve
+from overparam.measures.evaluation import Diverged
+from overparam.models.module import SupervisedModule
+from overparam.packs.checkpoint import MemberCheckpoints
+from overparam.packs.data import PackDataModule, sample_mask
+from overparam.packs.evaluation import PackEvaluation
+from overparam.packs.module import PackModule
+from overparam.sweeps.identity import run_directory
+from overparam.sweeps.state import AlreadyRunning, describe, lock, record_failure
+from overparam.tracking.checkpoint import TimedCheckpoint
+from overparam.tracking.summary import read_summary
+from overparam.train import CHECKPOINT, checkpoint_step, close_run, open_run, train, write_provenance
+
+log = logging.getLogger(__name__)
+
+Result = dict[str, Any] | Exception
+
+
+@dataclass
+class Member:
+    """A run in a pack."""
+
+    cfg: DictConfig
+    run_dir: Path
+    parts: Parts
+    step: int = 0  # where it continues
+    loggers: list[Any] = field(default_factory=list)
+    error: Diverged | None = None
+
+
+def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
+    """Train the runs that `cfgs` describe together, or what is left of them; return summary or error of each.
+
+    As with `overparam.train.train`, finished runs are returned as they stand, killed ones continue from their
+    checkpoints (those at one step together), and a run that another process is training is left to it. If
+    the pack as a whole fails, its runs are trained one by one.
+    """
+    cfgs = [resolve(cfg) for cfg in cfgs]
+    results: dict[Path, Result] = {}
+    with ExitStack() as locks:
+        members = []
+        for cfg in cfgs:
+            member = Member(cfg, run_directory(cfg), assemble(cfg))
+            if (finished := read_summary(member.run_dir)) is not None:
+                results[member.run_dir] = finished
+            elif not _locked(member.run_dir, locks):
+                results[member.run_dir] = AlreadyRunning(
+                    f"{member.run_dir} is being trained by another process"
+                )
+            else:
+                member.step = checkpoint_step(member.run_dir)
+                members.append(member)
+        together: dict[int, list[Member]] = defaultdict(list)
+        for member in members:
+            together[member.step].append(member)
+        for same_step in together.values():
+            try:
+                results |= _train_together(same_step)
+            except Exception:
+                log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
+    return [results.get(run_directory(cfg)) or _alone(cfg) for cfg in cfgs]
+
+
+def _alone(cfg: DictConfig) -> Result:
+    try:
+        return train(cfg)
+    except Exception as error:
+        return error
+
+
+def _locked(run_dir: Path, locks: ExitStack) -> bool:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        locks.enter_context(lock(run_dir))
+    except Timeout:
+        return False
+    return True
+
+
+def _train_together(members: list[Member]) -> dict[Path, Result]:
+    modules = {id(member): member.parts.build_module() for member in members}
+    # Runs with equal hyperparameters stand in a row: they are one parameter group.
+    members = sorted(members, key=lambda member: repr(recipe(member).keywords))
+    first = members[0]
+    torch.set_num_threads(first.cfg.cpu_threads)
+    recipes = [recipe(member) for member in members]
+    weights = _sample_weights([member.parts for member in members])
+    module = PackModule([modules[id(member)] for member in members], recipes, weights)
+    files = [member.run_dir / CHECKPOINT for member in members]
+    clock = Timer()
+    trainer = build_trainer(
+        first.cfg,
+        callbacks=[
+            clock,
+            PackEvaluation(members, **first.cfg.evaluation),
+            TimedCheckpoint(files[0].with_name(".pack"), first.cfg.checkpoint_seconds),
+        ],
+        plugins=[MemberCheckpoints(module, files, lambda m: members[m].error is None)],
+        logger=False,
+        default_root_dir=first.run_dir,
+    )
+    for member in members:
+        member.loggers = open_run(member.cfg, member.run_dir, member.step)
+        write_provenance(member.run_dir, trainer)
+    data = PackDataModule([member.parts.data for member in members])
+    trainer.fit(module, datamodule=data, ckpt_path=files[0] if first.step else None, weights_only=True)
+    seconds = clock.time_elapsed("train") / len(members)  # a member's share
+    return {
+        member.run_dir: _close(member, modules[id(member)], module.stack.member_state(position), seconds)
+        for position, member in enumerate(members)
+    }
+
+
+def _close(
+    member: Member, module: SupervisedModule, state: dict[str, torch.Tensor], seconds: float
+) -> Result:
+    try:
+        if member.error is not None:
+            raise member.error
+        module.net.load_state_dict(state, assign=True)  # in the dtype it was trained in
+        return close_run(member.cfg, member.parts, member.run_dir, module.net, member.loggers, seconds)
+    except Exception as error:
+        record_failure(member.run_dir, describe(error), traceback.format_exc())
+        return error
+
+
+def recipe(member: Member) -> "partial[torch.optim.Optimizer]":
+    """Return how the member makes its optimizer: the class, and its hyperparameters."""
+    assert isinstance(member.parts.optimizer, partial)
+    return member.parts.optimizer
+
+
+def _sample_weights(parts: Sequence[Parts]) -> torch.Tensor | None:
+    """Return what a sample counts for in its member's mean, or None where batches are all of one size."""
+    sizes = [part.data.batch_size for part in parts]
+    if len(set(sizes)) == 1:
+        return None
+    return sample_mask(sizes) / torch.tensor(sizes, dtype=torch.float64)[:, None]

@@ -1,0 +1,62 @@
+"""The trial that decides what may be packed and padded says yes and no where theory does."""
+
+import pytest
+from torch import nn
+
+from overparam.models.cnn import CNN
+from overparam.models.mlp import MLP
+from overparam.models.preact_resnet import PreActResNet
+from overparam.models.random_features import RandomFeatures
+from overparam.models.resnet_cifar import ResNetCifar
+from overparam.models.wide_resnet import WideResNet
+from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
+
+SHAPE = (1, 8, 8)
+
+
+def build(network, width, **knobs):
+    return network(SHAPE, 10, width=width, **knobs)
+
+
+@pytest.mark.parametrize(
+    ("network", "knobs", "packs", "pads", "independent"),
+    [
+        (MLP, {}, True, True, True),
+        (MLP, {"depth": 3, "activation": "gelu"}, True, True, True),
+        (MLP, {"activation": "tanh"}, True, True, True),
+        (MLP, {"depth": 2, "norm": "batch"}, True, True, False),
+        (MLP, {"norm": "layer"}, True, False, True),  # normalizes over the units, padding included
+        (MLP, {"dropout": 0.5}, False, False, None),
+        (CNN, {"stages": 3}, True, True, False),
+        (PreActResNet, {"blocks": (1, 1, 1)}, True, True, False),
+        (ResNetCifar, {"depth": 8}, True, True, False),
+        (ResNetCifar, {"depth": 8, "shortcut": "B"}, True, True, False),
+        (WideResNet, {"depth": 10, "widen_factor": 1}, True, True, False),
+        (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3}, False, False, False),
+        (RandomFeatures, {}, True, False, True),  # cos(0 + phase) is not zero
+        # Its readout starts at zero, and hides that features are scaled by their number.
+        (RandomFeatures, {"features": "relu"}, True, False, True),
+    ],
+)
+def test_networks(network, knobs, packs, pads, independent):
+    narrow, wide = build(network, 3, **knobs), build(network, 5, **knobs)
+    assert packing_is_exact(narrow, SHAPE) == packs
+    assert padding_is_exact(narrow, wide, SHAPE) == pads
+    if independent is not None:
+        assert samples_are_independent(narrow, SHAPE) == independent
+
+
+def test_networks_of_another_structure_do_not_pad():
+    assert not padding_is_exact(build(MLP, 4, depth=1), build(MLP, 4, depth=2), SHAPE)
+
+
+def test_a_branch_on_data_is_refused():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.layer(x.flatten(1)) if x.sum() > 0 else self.layer(-x.flatten(1))
+
+    assert not packing_is_exact(Branching(), SHAPE)
