@@ -2,6 +2,8 @@
 
 import copy
 import inspect
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -119,14 +121,21 @@ def assemble(cfg: DictConfig) -> Parts:
     def build_module() -> SupervisedModule:
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(cfg.seed, "init"))
-            module = SupervisedModule(build_net(), loss, optimizer, scheduler, cfg.clip_norm)
+            net = build_net()
+        if cfg.channels_last:
+            net = net.to(memory_format=torch.channels_last)
+        if cfg.compile:
+            torch.compiler.reset()  # after a few networks of one class torch would quietly stop compiling
+        module = SupervisedModule(net, loss, optimizer, scheduler, cfg.clip_norm, cfg.compile)
         # Lightning converts only after it has restored a checkpoint, whose digits would be lost.
         return module.double() if cfg.trainer.precision == "64-true" else module
 
     with torch.device("meta"):
         net = build_net()
         _try("optimizer", lambda: optimizer(list(net.parameters())))
-    _check_types(SupervisedModule, {"loss": loss, "clip_norm": cfg.clip_norm}, prefix="")
+    knobs = {"loss": loss, "clip_norm": cfg.clip_norm, "compile": cfg.compile}
+    _check_types(SupervisedModule, knobs, prefix="")
+    check_speed_knobs(cfg.channels_last, cfg.compile, net)
     measures = build_measures(cfg)
     return Parts(data, loss, optimizer, build_net, count_parameters(net), build_module, measures)
 
@@ -174,6 +183,20 @@ def check_precision(precision: Any, accelerator: str) -> None:
     if precision not in allowed:
         raise ConfigError(
             f"trainer.precision={precision} is not to be had on {device}: use {_one_of(allowed)}"
+        )
+
+
+def check_speed_knobs(channels_last: bool, compile: bool, net: nn.Module) -> None:
+    """Raise `ConfigError` if the network has no use for channels-last, or this machine none for compile."""
+    if channels_last not in (True, False):
+        raise ConfigError(f"channels_last must be true or false, got {channels_last!r}")
+    if channels_last and all(p.ndim != 4 for p in net.parameters()):
+        name = type(net).__name__
+        raise ConfigError(f"channels_last=true is for convolutions, and {name} has none: leave it false")
+    compiler = os.environ.get("CXX", "g++")
+    if compile and shutil.which(compiler) is None:
+        raise ConfigError(
+            f"compile=true needs a C++ compiler, and {compiler} is not on PATH: install it or set CXX"
         )
 
 

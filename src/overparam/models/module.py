@@ -34,6 +34,7 @@ class SupervisedModule(L.LightningModule):
         optimizer: makes the optimizer from the parameters.
         scheduler: makes a learning-rate schedule, counted in steps, from the optimizer; None is constant.
         clip_norm: largest gradient norm; None does not clip.
+        compile: whether forward and backward run through torch.compile; `net` itself stays as it is.
     """
 
     def __init__(
@@ -43,17 +44,19 @@ class SupervisedModule(L.LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
         clip_norm: float | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.net, self.loss, self.clip_norm = net, loss, clip_norm
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._compiled = torch.compile(net.forward) if compile else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs [N, K] for inputs [N, *input_shape] of any floating type."""
         if not x.is_floating_point():
             raise TypeError(f"inputs must be floating, got {x.dtype}: take images through Split.inputs")
-        return self.net(x.to(self.dtype))
+        return (self._compiled or self.net)(x.to(self.dtype))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Take one optimizer step for each of the chunk's S batches."""
@@ -67,8 +70,6 @@ class SupervisedModule(L.LightningModule):
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
-            # Autocast keeps its low-precision copies of the weights until the chunk ends; they are stale now.
-            torch.clear_autocast_cache()
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over the trainable parameters, and the schedule if there is one."""

@@ -20,13 +20,17 @@ SECTIONS = (
     "optimizer",
     "scheduler",
     "clip_norm",
+    "channels_last",
+    "compile",
     "trainer",
     "evaluation",
     "measures",
     "seed",
 )
 
-# Where and how a run happens, not what it computes. A knob not named here counts.
+# Where and how a run happens, not what it computes. A knob not named here counts; so do those that only make a run
+# faster but change its rounding (precision, channels_last, compile, optimizer.fused): training amplifies rounding
+# until two runs differ visibly, and one name must stand for one set of numbers.
 NOT_IDENTITY = {
     "data.root",
     "data.download",
@@ -49,6 +53,8 @@ NEUTRAL: dict[str, Any] = {
     "data.crop": 0,
     "data.flip": False,
     "data.cutout": 0,
+    "channels_last": False,
+    "compile": False,
 }
 
 # What the readable part of an identity shows: a prefix and a config key.
