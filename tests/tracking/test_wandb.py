@@ -9,38 +9,11 @@ from itertools import pairwise
 import pytest
 from wandb_server import WandbServer
 
-from overparam.tracking import wandb as module
 from overparam.tracking.summary import Summary
 from overparam.tracking.wandb import wandb_run
 
 SETTINGS = {"model": {"_target_": "a.b.MLP", "width": 8}, "data": {"_target_": "a.b.Digits"}, "seed": 0}
 ROWS = [{"train_error": 1 / (1 + step), "test_error": 0.5} for step in (0, 1, 2, 10)]
-
-
-@pytest.fixture
-def environment(tmp_path, monkeypatch):
-    """A key that is accepted anywhere, no settings of the person who runs the tests, a fresh client."""
-    import wandb
-
-    for name in ("WANDB_MODE", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(module, "_unreachable_until", 0.0)
-    wandb.teardown()
-    yield monkeypatch
-    wandb.teardown()
-
-
-@pytest.fixture
-def server(environment):
-    server = WandbServer()
-    environment.setenv("WANDB_BASE_URL", server.url)
-    yield server
-    server.fault = None
-    server.close()
 
 
 def summary(identity):

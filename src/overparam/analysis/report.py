@@ -4,18 +4,21 @@ import json
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import number, short
-from overparam.analysis.collect import REPORT, collect, collect_steps, swept
+from overparam.analysis.collect import CONFIG, REPORT, collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, error_figure, is_regression, save
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
+from overparam.tracking.wandb_report import log_report, save_workspace
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
 MOST_ROWS = 40  # of the printed table
@@ -45,8 +48,39 @@ def report(folder: Path) -> list[Path]:
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
     files.append(write_page(out / "index.html", folder.name, runs, steps, keys))
-    Console().print("\n".join(str(file) for file in files), highlight=False, soft_wrap=True)
+    logger = wandb_settings(folder, table)
+    if logger:
+        count = dict(runs["status"].value_counts().iter_rows())
+        numbers = {status: count.get(status, 0) for status in ("finished", "failed", "unfinished")}
+        pictures = [file for file in files if file.suffix == ".png"]
+        log_report(
+            folder, logger, pictures, summary, {**numbers, "best_test_error": table["test_error"].min()}
+        )
+    for file in files:
+        if file.name in ("figure.png", "index.html"):
+            Console().print(str(file), highlight=False, soft_wrap=True)
     return files
+
+
+def wandb_settings(folder: Path, runs: pl.DataFrame) -> dict[str, Any] | None:
+    """Return the W&B settings that `runs`, finished ones of the sweep in `folder`, were made with, if any."""
+    config = OmegaConf.to_container(OmegaConf.load(folder / runs["identity"][0] / CONFIG))
+    settings = config.get("logger") if isinstance(config, dict) else None
+    return settings if settings and "project" in settings else None
+
+
+def workspace(folder: Path) -> str:
+    """Save a W&B view of the sweep in `folder` and return its address.
+
+    Raises:
+        FileNotFoundError: if no run is there.
+        ValueError: if no finished run was logged to W&B.
+    """
+    table = collect(folder).filter(status="finished")
+    logger = wandb_settings(folder, table) if len(table) else None
+    if logger is None:
+        raise ValueError(f"no finished run in {folder} was logged to W&B: train with logger=wandb")
+    return save_workspace(folder.name, logger, swept(table))
 
 
 def figures(

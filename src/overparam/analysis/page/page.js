@@ -72,6 +72,7 @@ function suggestLog() {
   const values = $("x").value === STEP ? [1, 1000] : column($("x").value).filter((v) => v !== null);
   const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   $("logx").checked = low > 0 && high / low > 8;
+  if ($("x").value === STEP && !$("color").value) $("color").value = data.keys[0] || "";
 }
 
 function addFilter(key) {
