@@ -1,6 +1,5 @@
 """The files of torchvision's datasets: what they are called, whether they are there, and how to get them."""
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,7 +54,7 @@ def without_checksums(source: Any) -> Any:
 
 
 def fetch(source: Any, root: Path, download: bool) -> None:
-    """See to it that every file is there: unpack the archives that are, download the rest if that is allowed.
+    """See to it that every file is there: unpack archives that are, download the rest if that is allowed.
 
     Files are made beside their place and then moved, under a lock, so several runs may ask at once.
 
@@ -66,27 +65,28 @@ def fetch(source: Any, root: Path, download: bool) -> None:
         return
     if not (download or any((root / archive).is_file() for archive in archives(source))):
         raise ValueError(_absent(source, root))
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock"), TemporaryDirectory(dir=root, prefix=".unpacked-") as staging:
-        if lacking := missing(source, root):
-            made = Path(staging)
-            try:
-                for archive in archives(source):
-                    if (root / archive).is_file():
-                        (made / archive).parent.mkdir(parents=True, exist_ok=True)
-                        extract_archive(root / archive, (made / archive).parent)
-                if download and any(not (made / name).is_file() for name in lacking):
-                    _download(source, made)
-            except (
-                Exception
-            ) as error:  # no network, a full disk, a broken archive: each has its own exception
-                raise ValueError(f"{_absent(source, root)} (tried: {error})") from error
-            for name in lacking:
-                if (made / name).is_file():
-                    (root / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.move(made / name, root / name)
+    try:
+        _make(source, root, download)
+    except Exception as error:  # no network, no room, a broken archive: each has an exception of its own
+        raise ValueError(f"{_absent(source, root)} (tried: {' '.join(str(error).split())})") from error
     if missing(source, root):
         raise ValueError(_absent(source, root))
+
+
+def _make(source: Any, root: Path, download: bool) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / ".lock"), TemporaryDirectory(dir=root, prefix=".unpacked-") as staging:
+        lacking, made = missing(source, root), Path(staging)
+        for archive in archives(source) if lacking else []:
+            if (root / archive).is_file():
+                (made / archive).parent.mkdir(parents=True, exist_ok=True)
+                extract_archive(root / archive, (made / archive).parent)
+        if download and any(not (made / name).is_file() for name in lacking):
+            _download(source, made)
+        for name in lacking:
+            if (made / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (made / name).replace(root / name)
 
 
 def _download(source: Any, root: Path) -> None:

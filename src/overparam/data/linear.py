@@ -66,12 +66,12 @@ class LinearRegression(PoolDataModule):
 
     def eigenvalues(self) -> Tensor:
         """Return λ [p], the covariance of the inputs, float64."""
-        if self.covariance == "isotropic":
-            return torch.ones(self.input_dim, dtype=torch.float64)
         if self.covariance == "power_law":
             return torch.arange(1, self.input_dim + 1, dtype=torch.float64) ** -self.decay
-        tail = self.input_dim - self.spikes
-        return torch.cat([torch.ones(self.spikes), torch.full((tail,), 1 / tail)]).double()
+        values = torch.ones(self.input_dim, dtype=torch.float64)
+        if self.covariance == "spiked":
+            values[self.spikes :] = 1 / (self.input_dim - self.spikes)
+        return values
 
     def coefficients(self) -> Tensor:
         """Return θ [p], float64."""
