@@ -17,12 +17,13 @@ from omegaconf.errors import OmegaConfBaseException
 def run(cfg: DictConfig) -> float | None:
     """Train the composed config; return what a hyperparameter search minimizes."""
     from overparam.assemble import ConfigError
+    from overparam.measures.evaluation import Diverged
     from overparam.sweeps.state import AlreadyRunning
     from overparam.train import train
 
     try:
-        return train(cfg)[cfg.objective]
-    except (ConfigError, AlreadyRunning) as error:
+        return train(cfg, show=HydraConfig.get().mode == RunMode.RUN)[cfg.objective]
+    except (ConfigError, AlreadyRunning, Diverged) as error:
         if HydraConfig.get().mode == RunMode.RUN:
             sys.exit(fail(error))  # Hydra would print a line of its own first
         raise

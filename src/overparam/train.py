@@ -26,6 +26,7 @@ from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.metrics import MetricsTable, read_metrics
 from overparam.tracking.provenance import provenance, uncommitted_changes
 from overparam.tracking.summary import Summary, read_summary, write_json, write_summary
+from overparam.tracking.terminal import RunProgress
 
 log = logging.getLogger(__name__)
 # Lightning raises its own level to INFO when imported, and then says four things a run that no one needs.
@@ -34,11 +35,15 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 CHECKPOINT, WEIGHTS = "last.ckpt", "weights.pt"
 
 
-def train(cfg: DictConfig) -> dict[str, Any]:
+def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     """Train the run that `cfg` describes, or what is left of it, and return its summary.
 
     A finished run is returned as it stands, a killed one continues from its checkpoint with the numbers it
     would have had. A run that fails leaves `failure.json` in its directory.
+
+    Args:
+        cfg: the composed config.
+        show: whether to tell the terminal what is trained and how far it is.
 
     Raises:
         ConfigError: before anything is written, if the run could not be trained as asked.
@@ -58,7 +63,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
             if (finished := read_summary(run_dir)) is not None:  # by another process, since we looked
                 return finished
             try:
-                return _train(cfg, parts, run_dir)
+                return _train(cfg, parts, run_dir, show)
             except SystemExit as error:
                 if isinstance(error.__context__, KeyboardInterrupt):  # Lightning answers Ctrl-C with an exit
                     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,7 +78,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         raise AlreadyRunning(f"{run_dir} is being trained by another process") from error
 
 
-def _train(cfg: DictConfig, parts: Parts, run_dir: Path) -> dict[str, Any]:
+def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str, Any]:
     module, data = parts.build_module(), parts.data
     torch.set_num_threads(cfg.cpu_threads)
     torch.manual_seed(derive_seed(cfg.seed, "dropout"))
@@ -82,6 +87,9 @@ def _train(cfg: DictConfig, parts: Parts, run_dir: Path) -> dict[str, Any]:
     clock = Timer()
     keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
     callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
+    if show:
+        settings: Any = OmegaConf.to_container(cfg, resolve=True)
+        callbacks.append(RunProgress(run_dir.name, settings, parts.params, data.n_train))
     trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
     write_provenance(run_dir, trainer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)

@@ -1,4 +1,3 @@
-import json
 import shutil
 
 import polars as pl
@@ -8,6 +7,7 @@ from omegaconf import OmegaConf
 
 from overparam.analysis import collect as module
 from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.sweeps.state import record_failure
 
 
 def read_afresh(folder, function=collect):
@@ -61,14 +61,10 @@ def test_long_form_has_a_row_an_evaluation_and_drops_a_torn_one(sweep):
 
 def test_failed_and_unfinished_runs_are_rows_with_their_config_and_reason(sweep):
     config = OmegaConf.create({"model": {"width": 3}, "seed": 7, "logger": None})
-    for name, files in {
-        "failed": {"failure.json": json.dumps({"reason": "out of memory"})},
-        "killed": {},
-    }.items():
+    for name in ("failed", "killed"):
         (sweep / name).mkdir()
         OmegaConf.save(config, sweep / name / "config.yaml")
-        for file, text in files.items():
-            (sweep / name / file).write_text(text)
+    record_failure(sweep / "failed", "out of memory")
     table = collect(sweep).filter(pl.col("status") != "finished").sort("identity")
     assert table["status"].to_list() == ["failed", "unfinished"]
     assert table["reason"].to_list() == ["out of memory", None]
@@ -98,7 +94,7 @@ def test_a_retried_run_replaces_its_failure(sweep):
     run = next(sweep.glob("mlp-w4-*-s0-*"))
     summary = (run / "summary.json").read_text()
     (run / "summary.json").unlink()
-    (run / "failure.txt").write_text("Traceback ...\nRuntimeError: no luck\n")
+    record_failure(run, "RuntimeError: no luck")
     row = collect(sweep).row(by_predicate=pl.col("identity") == run.name, named=True)
     assert (row["status"], row["reason"]) == ("failed", "RuntimeError: no luck")
     (run / "summary.json").write_text(summary)

@@ -1,6 +1,5 @@
 """The page in a real browser: opened from disk, clicked and filtered."""
 
-import json
 import shutil
 
 import pytest
@@ -8,6 +7,7 @@ from fabricated import fabricate
 
 from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.local_page import page_data, write_page
+from overparam.sweeps.state import record_failure
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     failed = fabricate(folder, width=4, noise=0.2, seed=3)
     (failed / "config.yaml").write_text("model:\n  width: 4\ndata:\n  label_noise: 0.2\nseed: 3\n")
     (failed / "summary.json").unlink()
-    (failed / "failure.json").write_text(json.dumps({"reason": "Diverged: <b>loss</b> is nan"}))
+    record_failure(failed, "Diverged: <b>loss</b> is nan")
     return folder
 
 

@@ -23,11 +23,12 @@ import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.sweeps.identity import SECTIONS, flat_values
+from overparam.sweeps.state import FAILURE, read_failure
 from overparam.tracking.metrics_file import METRICS, whole_lines
 from overparam.tracking.summary import SUMMARY, Summary, read_summary, regime
 
 REPORT, CONFIG, PROVENANCE = "report", "config.yaml", "provenance.json"
-UNFINISHED = ("failure.json", "failure.txt", METRICS, CONFIG)
+UNFINISHED = (FAILURE, METRICS, CONFIG)
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")
 DTYPES = {str: pl.String, int: pl.Int64, float: pl.Float64}
 
@@ -88,7 +89,7 @@ def _rank(key: str) -> tuple[int, str]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / CONFIG).exists() or (folder / SUMMARY).exists()
+    return any((folder / name).exists() for name in (CONFIG, SUMMARY, FAILURE))
 
 
 def _sweeps(folders: Iterable[str | Path]) -> list[tuple[Path, list[str]]]:
@@ -168,8 +169,9 @@ def _replace(table: pl.DataFrame, path: Path) -> None:
 def _record(run_dir: Path) -> dict[str, Any]:
     """Read all that one run directory says into a flat row."""
     summary = read_summary(run_dir)
-    reason = None if summary else failure_reason(run_dir)
-    status = "finished" if summary else "failed" if reason else "unfinished"
+    failure = None if summary else read_failure(run_dir)
+    reason = failure.reason if failure else None
+    status = "finished" if summary else "failed" if failure else "unfinished"
     if summary is None:
         config = OmegaConf.load(run_dir / CONFIG) if (run_dir / CONFIG).exists() else OmegaConf.create({})
         assert isinstance(config, DictConfig)
@@ -184,22 +186,6 @@ def _record(run_dir: Path) -> dict[str, Any]:
     origin = {key: origin.get(key) for key in KEPT_PROVENANCE}
     origin["command"] = " ".join(origin["command"] or []) or None
     return {**summary, "identity": run_dir.name, "status": status, "reason": reason, **values, **origin}
-
-
-def failure_reason(run_dir: Path) -> str | None:
-    """Return in one line why the run in `run_dir` failed, or None if it has left no failure record."""
-    try:
-        record = json.loads((run_dir / "failure.json").read_text())
-        return str(record.get("reason") or record)
-    except FileNotFoundError:
-        pass
-    except ValueError:
-        return "the failure record cannot be read"
-    try:
-        lines = (run_dir / "failure.txt").read_text().strip().splitlines()
-    except FileNotFoundError:
-        return None
-    return lines[-1] if lines else "no reason recorded"
 
 
 def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:

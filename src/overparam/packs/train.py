@@ -75,6 +75,8 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
                 results |= _train_together(same_step)
             except Exception:
                 log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
+                for member in same_step:
+                    _fail_loggers(member)
     return [results.get(run_directory(cfg)) or _alone(cfg) for cfg in cfgs]
 
 
@@ -138,7 +140,14 @@ def _close(
         return close_run(member.cfg, member.parts, member.run_dir, module.net, member.loggers, seconds)
     except Exception as error:
         record_failure(member.run_dir, describe(error), traceback.format_exc())
+        _fail_loggers(member)
         return error
+
+
+def _fail_loggers(member: Member) -> None:
+    """Tell W&B what Lightning tells it when a run alone fails: this pack's Trainer has no loggers."""
+    for logger in member.loggers[1:]:
+        logger.finalize("failed")
 
 
 def recipe(member: Member) -> "partial[torch.optim.Optimizer]":
