@@ -53,6 +53,20 @@ def test_path_norm_ignores_rescaling_of_units(mlp):
     assert path_norm(mlp.net, (5,)) == pytest.approx(before, rel=1e-12)
 
 
+def test_sizes_do_not_depend_on_the_parametrization():
+    torch.manual_seed(0)
+    scaled = MLP((4,), 3, width=6, depth=2, parametrization="ntk").double()
+    plain = MLP((4,), 3, width=6, depth=2).double()
+    with torch.no_grad():
+        for ours, theirs in zip(plain.layers, scaled.layers, strict=True):
+            if isinstance(ours, nn.Linear):
+                nn.init.normal_(theirs.bias)
+                ours.weight.copy_(theirs.scale * theirs.weight)
+                ours.bias.copy_(theirs.bias_scale * theirs.bias)
+    assert path_norm(scaled, (4,)) == pytest.approx(path_norm(plain, (4,)), rel=1e-12)
+    assert spectral_norms(scaled, (4,)) == pytest.approx(spectral_norms(plain, (4,)), rel=1e-12)
+
+
 def test_path_norm_takes_batch_norm_for_the_affine_map_it_is():
     torch.manual_seed(0)
     plain, normed = MLP((4,), 2, width=6).double(), MLP((4,), 2, width=6, norm="batch").double()

@@ -47,7 +47,7 @@ def _spectral(subject: Subject, weighted: Sequence[nn.Module]) -> float:
     norms = spectral_norms(subject.net, subject.train.x.shape[1:])
     # ||W^T||_{2,1} sums the l2 norms of the rows of W [out, in], one a unit.
     ratios = [
-        m.weight.norm(dim=1).sum().item() / s  # type: ignore[operator]
+        getattr(m, "scale", 1.0) * m.weight.norm(dim=1).sum().item() / s  # type: ignore[operator]
         for m, s in zip(weighted, norms, strict=True)
     ]
     complexity = math.prod(norms) * sum(r ** (2 / 3) for r in ratios) ** 1.5

@@ -63,7 +63,8 @@ def spectral_norms(net: nn.Module, input_shape: tuple[int, ...], iterations: int
 
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Linear):
-            found.append(torch.linalg.matrix_norm(module.weight.detach(), 2).item())
+            scale = getattr(module, "scale", 1.0)  # of a layer in NTK or mu-parametrization
+            found.append(scale * torch.linalg.matrix_norm(module.weight.detach(), 2).item())
         elif isinstance(module, BATCH_NORMS):
             found.append(batch_norm_affine(module)[0].abs().max().item())
         elif isinstance(module, nn.Conv2d):

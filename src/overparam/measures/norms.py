@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from overparam.measures.subject import Subject
+from overparam.models.mlp import ScaledLinear
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 UNSQUARABLE = (nn.LayerNorm, nn.GroupNorm, nn.GELU, nn.Tanh)
@@ -60,6 +61,8 @@ def path_norm(net: nn.Module, input_shape: tuple[int, ...]) -> float:
             module.running_mean.zero_()
             module.running_var.fill_(1 - module.eps)
             normalized |= {id(module.weight), id(module.bias)}
+        elif isinstance(module, ScaledLinear):
+            module.scale, module.bias_scale = module.scale**2, module.bias_scale**2
     for tensor in [*squared.parameters(), *squared.buffers()]:
         if tensor.is_floating_point() and id(tensor) not in normalized and not _is_statistic(squared, tensor):
             tensor.square_()

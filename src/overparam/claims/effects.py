@@ -1,0 +1,99 @@
+"""Effects: one number a seed, taken from a claim's table, that the claim predicts to be above a bound.
+
+An effect is a function `effect(table, **knobs) -> list[float]`, one value a seed, in the order of seeds. A cell of
+the table is named by the values of its columns (`where`): a number or text to equal, or {from, to} for a closed
+range; several rows of one seed in a cell need a `pick` (mean, min or max), as when the best learning rate counts.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+Pick = Literal["mean", "min", "max"]
+Where = Mapping[str, Any]
+
+
+def difference(
+    table: pl.DataFrame, value: str, of: Where, minus: Where | None = None, pick: Pick | None = None
+) -> list[float]:
+    """Return value(of) - value(minus) for each seed; value(of) alone without `minus`."""
+    first = cell(table, value, of, pick)
+    return first if minus is None else _paired(first, cell(table, value, minus, pick), lambda a, b: a - b)
+
+
+def log_ratio(
+    table: pl.DataFrame, value: str, of: Where, over: Where, pick: Pick | None = None
+) -> list[float]:
+    """Return log2(value(of) / value(over)) for each seed: 1 is a factor of two."""
+    return _paired(
+        cell(table, value, of, pick), cell(table, value, over, pick), lambda a, b: math.log2(a / b)
+    )
+
+
+def closeness(
+    table: pl.DataFrame, value: str, of: Where, target: float, pick: Pick | None = None
+) -> list[float]:
+    """Return -|value(of) - target| for each seed; with `above: -d` the claim says "within d of the target"."""
+    return [-abs(found - target) for found in cell(table, value, of, pick)]
+
+
+def exponent(
+    table: pl.DataFrame, value: str, against: str, of: Where | None = None, target: float | None = None
+) -> list[float]:
+    """Return for each seed the least-squares slope of log(value) against log(`against`), over the cell's rows.
+
+    With `target`, -|slope - target|, as in `closeness`.
+    """
+    slopes = []
+    for rows in _by_seed(_select(table, of or {})):
+        used = rows.drop_nulls([value, against])
+        if used[against].n_unique() < 2:
+            raise ValueError(f"an exponent of {value} needs two values of {against} or more")
+        slopes.append(float(np.polyfit(np.log(used[against]), np.log(used[value]), 1)[0]))
+    return slopes if target is None else [-abs(slope - target) for slope in slopes]
+
+
+def cell(table: pl.DataFrame, value: str, where: Where, pick: Pick | None = None) -> list[float]:
+    """Return `value` in the rows that `where` selects, one number a seed.
+
+    Raises:
+        ValueError: if a column is missing, a seed has no row there, has several without a `pick`, or has no
+            number.
+    """
+    if value not in table.columns:
+        raise ValueError(f"the claim's table has no column {value}: it has {', '.join(table.columns)}")
+    found = _select(table, where)
+    results = []
+    for seed in table["seed"].unique().sort():
+        values = found.filter(pl.col("seed") == seed)[value]
+        if len(values) == 0:
+            raise ValueError(f"seed {seed} has no row with {dict(where)}")
+        if len(values) > 1 and pick is None:
+            raise ValueError(f"seed {seed} has {len(values)} rows with {dict(where)}: say which, or set pick")
+        number = values[0] if pick is None else getattr(values, pick)()
+        if number is None or not math.isfinite(number):
+            raise ValueError(f"{value} of seed {seed} with {dict(where)} is no finite number: {number}")
+        results.append(float(number))
+    return results
+
+
+def _select(table: pl.DataFrame, where: Where) -> pl.DataFrame:
+    for column, wanted in where.items():
+        if column not in table.columns:
+            raise ValueError(f"the claim's table has no column {column}: it has {', '.join(table.columns)}")
+        if isinstance(wanted, Mapping):
+            table = table.filter(pl.col(column).is_between(wanted["from"], wanted["to"]))
+        else:
+            table = table.filter(pl.col(column) == wanted)
+    return table
+
+
+def _by_seed(table: pl.DataFrame) -> list[pl.DataFrame]:
+    return [table.filter(pl.col("seed") == seed) for seed in table["seed"].unique().sort()]
+
+
+def _paired(first: list[float], second: list[float], combine: Any) -> list[float]:
+    return [combine(a, b) for a, b in zip(first, second, strict=True)]

@@ -1,0 +1,138 @@
+"""Ridgeless and ridge regression on isotropic inputs, beside their exact and limiting risks."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from overparam.models.random_features import least_squares_readout
+from overparam.randomness import generator
+
+
+def ridge_regression(
+    seed: int,
+    dims: Sequence[int],
+    n: int = 200,
+    signal: float = 5.0,
+    noise: float = 1.0,
+    penalties: Sequence[float] = (0.0,),
+    repetitions: int = 5,
+) -> list[dict[str, Any]]:
+    """Fit y = x . b + e in every dimension p, with x ~ N(0, I_p), ||b||^2 = `signal`, e ~ N(0, `noise`).
+
+    The estimator minimizes ||y - X b||^2 / n + penalty ||b||^2; penalty 0 is the minimum-norm least-squares
+    solution. The excess risk ||b_hat - b||^2 is that of a new sample, less the noise; it is exact given X, y.
+
+    Args:
+        seed: root of the streams "exact/ridge/...".
+        dims: the dimensions p.
+        n: samples.
+        signal: r2 = ||b||^2.
+        noise: s2, variance of e.
+        penalties: values of the penalty.
+        repetitions: independent draws of (X, b, e), averaged.
+
+    Returns:
+        A row for each p and penalty: `p`, `p_per_n`, `penalty`, `excess_risk` (mean), `risk_over_theory`, `theory`:
+        exact for penalty 0 (see `ridgeless_risk`), limiting for others (see `ridge_risk`).
+    """
+    rows = []
+    for p in dims:
+        totals = dict.fromkeys(penalties, 0.0)
+        for repetition in range(repetitions):
+            rng = generator(seed, "exact", "ridge", p, repetition)
+            x = torch.randn(n, p, dtype=torch.float64, generator=rng)
+            b = torch.randn(p, dtype=torch.float64, generator=rng)
+            b *= math.sqrt(signal) / b.norm()
+            y = x @ b + math.sqrt(noise) * torch.randn(n, dtype=torch.float64, generator=rng)
+            for penalty in penalties:
+                estimate = least_squares_readout(x, y[:, None], ridge=n * penalty)[0]
+                totals[penalty] += (estimate - b).square().sum().item() / repetitions
+        for penalty, risk in totals.items():
+            theory = (
+                ridge_risk(p / n, penalty, signal, noise) if penalty else ridgeless_risk(p, n, signal, noise)
+            )
+            rows.append(
+                {
+                    **{"p": p, "p_per_n": p / n, "penalty": penalty, "excess_risk": risk},
+                    **{"theory": theory, "risk_over_theory": risk / theory},
+                }
+            )
+    return rows
+
+
+def ridgeless_risk(p: int, n: int, signal: float, noise: float) -> float:
+    """Return the exact expected excess risk of minimum-norm least squares on isotropic Gaussian inputs.
+
+    p <= n - 2: s2 p / (n - p - 1); p >= n + 2: r2 (1 - n/p) + s2 n / (p - n - 1), by the mean of the inverse
+    Wishart matrix; the limit is theorem 1 of Hastie et al. 2019. Infinite for |p - n| <= 1.
+    """
+    if abs(p - n) <= 1:
+        return math.inf
+    if p < n:
+        return noise * p / (n - p - 1)
+    return signal * (1 - n / p) + noise * n / (p - n - 1)
+
+
+def ridge_risk(ratio: float, penalty: float, signal: float, noise: float) -> float:
+    """Return the limiting excess risk of ridge regression as p, n grow with p/n = `ratio`.
+
+    r2 l^2 m' + s2 ratio (m - l m'), with m(-l) the Stieltjes transform of the Marchenko-Pastur law and m' its
+    derivative there (Dobriban & Wager 2018, theorem 2.1; Hastie et al. 2019, theorem 5). Least at
+    l = ratio s2 / r2.
+    """
+    a, b = ratio, 1 - ratio + penalty
+    root = math.sqrt(b * b + 4 * a * penalty)
+    m = (root - b) / (2 * a * penalty)
+    # m solves a l m^2 + b m - 1 = 0; its derivative in l is -m' of the resolvent at -l.
+    slope = (a * m * m + m) / (2 * a * penalty * m + b)
+    return signal * penalty**2 * slope + noise * a * (m - penalty * slope)
+
+
+def min_norm_interpolation(
+    seed: int, spectra: Sequence[dict[str, int]], noise: float = 1.0, repetitions: int = 3
+) -> list[dict[str, Any]]:
+    """Interpolate noisy data by the minimum-norm solution where Sigma has a head and a flat tail.
+
+    x ~ N(0, Sigma), Sigma with `k` unit eigenvalues and p - k that share a trace of 1 (k = 0: isotropic, each
+    1/p... times p, that is 1); y = x . b + e, with b a unit vector in the head (in all of R^p if isotropic).
+    Risks are exact given the sample: E (x . b_hat - y)^2 = (b_hat - b)^T Sigma (b_hat - b) + noise.
+
+    Args:
+        seed: root of the streams "exact/benign/...".
+        spectra: a list of {n, k, p}.
+        noise: variance of e; the least possible test error.
+        repetitions: independent draws, averaged.
+
+    Returns:
+        A row each: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `effective_rank` (r_k of
+        Bartlett et al. 2020: tail trace over its largest eigenvalue), benign where it is far above n and k is
+        far below n.
+    """
+    rows = []
+    for spectrum in spectra:
+        n, k, p = spectrum["n"], spectrum["k"], spectrum["p"]
+        eigenvalues = torch.ones(p, dtype=torch.float64)
+        if k > 0:
+            eigenvalues[k:] = 1 / (p - k)
+        head = k if k > 0 else p
+        train = test = 0.0
+        for repetition in range(repetitions):
+            rng = generator(seed, "exact", "benign", n, k, p, repetition)
+            x = torch.randn(n, p, dtype=torch.float64, generator=rng) * eigenvalues.sqrt()
+            b = torch.zeros(p, dtype=torch.float64)
+            b[:head] = torch.randn(head, dtype=torch.float64, generator=rng)
+            b /= b.norm()
+            y = x @ b + math.sqrt(noise) * torch.randn(n, dtype=torch.float64, generator=rng)
+            estimate = x.T @ torch.linalg.solve(x @ x.T, y) if p >= n else torch.linalg.lstsq(x, y).solution
+            train += (x @ estimate - y).square().mean().item() / repetitions
+            test += ((estimate - b).square() * eigenvalues).sum().item() / repetitions
+        tail = eigenvalues[k:]
+        rows.append(
+            {
+                **{"n": n, "k": k, "p": p, "train_mse": train, "test_over_noise": 1 + test / noise},
+                "effective_rank": (tail.sum() / tail.max()).item() if len(tail) else 0.0,
+            }
+        )
+    return rows

@@ -1,0 +1,37 @@
+"""Two quick runs on one training set, of a kind, trained once for all tests here."""
+
+import pytest
+import torch
+
+from overparam.studies.finished import load_run
+from overparam.train import run_directory, train
+from tests.conftest import compose_config
+
+TINY = ("data.n_train=80", "trainer.max_steps=60", "trainer.accelerator=cpu", "logger=local", "data.seed=0")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pair(logs, *overrides):
+    runs = []
+    for seed in (0, 1):
+        cfg = compose_config(*TINY, *overrides, f"seed={seed}", f"paths.logs={logs}")
+        train(cfg)
+        runs.append(load_run(run_directory(cfg)))
+    return runs
+
+
+@pytest.fixture(scope="package")
+def mlps(tmp_path_factory):
+    return pair(tmp_path_factory.mktemp("mlps"), "model.width=12", "model.depth=2")
+
+
+@pytest.fixture(scope="package")
+def cnns(tmp_path_factory):
+    return pair(tmp_path_factory.mktemp("cnns"), "model=cnn3", "model.width=3", "data.batch_size=20")
