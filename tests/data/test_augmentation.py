@@ -44,16 +44,19 @@ def test_a_batch_equals_the_images_one_by_one(crop, flip, cutout, shape, dtype):
     augment = Augmentation(
         shape, n, 0, crop=crop, flip=flip, cutout=cutout, black=7, mean=MEAN[: shape[0]].to(dtype)
     )
-    draws = augment.draw(0)
-    changed = augment(images, draws)
+    draws = augment.places(0)
+    changed = augment(images, augment.draw(0))
     assert changed.dtype == dtype
     assert torch.equal(changed, one_by_one(images, draws, crop, flip, cutout))
     assert torch.equal(images, stored)
+    few = augment(images[:9], augment.draw(0)[:9])  # another batch size, and then this one again
+    assert torch.equal(few, changed[:9])
+    assert torch.equal(augment(images, augment.draw(0)), changed)
 
 
 def test_draws_cover_all_places_evenly():
     n, crop = 40_000, 1
-    draws = augmentation(n, crop=crop).draw(0)
+    draws = augmentation(n, crop=crop).places(0)
     top, left, flipped, row, column = draws.unbind(1)
     for values, count in ((top, 3), (left, 3), (flipped, 2), (row, 12), (column, 10)):
         shares = torch.bincount(values, minlength=count) / n
@@ -71,5 +74,6 @@ def test_every_epoch_and_seed_draws_anew_and_again_the_same():
 
 def test_switching_one_change_on_leaves_the_draws_of_the_others():
     alone, both = augmentation(30, flip=False, cutout=0), augmentation(30)
-    assert torch.equal(alone.draw(5)[:, :2], both.draw(5)[:, :2])
-    assert not alone.draw(5)[:, 2].any()
+    assert torch.equal(alone.places(5)[:, :2], both.places(5)[:, :2])
+    assert torch.equal(alone.places(5)[:, 3:], both.places(5)[:, 3:])
+    assert not alone.places(5)[:, 2].any()

@@ -102,6 +102,8 @@ def test_large_batches_make_short_chunks():
     big = torch.zeros(600, 3, 64, 64, dtype=torch.uint8)
     chunks = ChunkLoader(big, torch.zeros(600), BatchOrder(600, 100, 0), lambda: 0, 10, [])
     assert [len(y) for _, y in chunks] == [1] * 10  # 100 x 3 x 64 x 64 floats are 4.9 MB
+    shares = [loader(rank=1, world=world).bounds for world in (1, 2, 4)]
+    assert shares[0] == shares[1] == shares[2]  # a run goes on under another number of processes
     assert len(next(iter(loader()))[1]) == 32
 
 

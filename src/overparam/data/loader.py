@@ -14,7 +14,10 @@ from overparam.data.normalization import Normalization
 from overparam.randomness import generator
 
 CHUNK = 32  # optimizer steps handed to the trainer at a time: its own loop then costs a few percent, not half
-CHUNK_BYTES = 2**23  # what a chunk of images may take: larger ones fall out of the CPU's caches
+# Largest chunk, unless one step is larger: on a CPU, bigger ones are slower by up to 3 times, for the allocator
+# takes them fresh from the system each time. Like CHUNK it must not depend on the device or the number of
+# processes: a run may be resumed on others, and Lightning counts chunks.
+CHUNK_BYTES = 2**21
 
 
 @lru_cache(maxsize=4)  # a chunk seldom spans more than two epochs; a longer one only recomputes
@@ -62,7 +65,8 @@ class BatchOrder:
             draw(epoch)[max(first - epoch * self.n, 0) : last - epoch * self.n]
             for epoch in range(first // self.n, math.ceil(last / self.n))
         ]
-        rows = torch.cat(pieces).unflatten(0, (stop - start, self.batch_size))
+        rows = torch.cat(pieces)
+        rows = rows.view(stop - start, self.batch_size, *rows.shape[1:])
         return rows[:, self.rank :: self.world]
 
 
@@ -101,8 +105,8 @@ class Gather(Dataset):
             return self.x.expand(steps, *self.x.shape), self.y.expand(steps, *self.y.shape)
         # index_select copies whole rows; x[index] copies element by element, 7 times slower on a CPU.
         rows = to_device(index.flatten(), self.x.device)
-        x, y = (t.index_select(0, rows).unflatten(0, index.shape) for t in (self.x, self.y))
-        return x, y
+        x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)
+        return x.view(*index.shape, *x.shape[1:]), y.view(*index.shape, *y.shape[1:])
 
 
 class ChunkLoader:
@@ -142,7 +146,7 @@ class ChunkLoader:
         self.num_workers = num_workers
         size = CHUNK
         if order.batch_size < order.n or augmentation is not None:  # else a chunk takes no memory
-            step_bytes = 4 * order.batch_size // order.world * math.prod(x.shape[1:])
+            step_bytes = 4 * order.batch_size * math.prod(x.shape[1:])
             size = min(max(CHUNK_BYTES // step_bytes, 1), CHUNK)
         self.bounds = chunk_bounds(0, stop, cuts, size)
 
@@ -157,7 +161,7 @@ class ChunkLoader:
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
             if self.augmentation is not None:
                 draws = self.order.rows(self.augmentation.draw, start, stop).flatten(0, 1)
-                x = self.augmentation(x.flatten(0, 1), to_device(draws, device)).unflatten(0, x.shape[:2])
+                x = self.augmentation(x.flatten(0, 1), to_device(draws, device)).view(x.shape)
             yield x if self.normalization is None else self.normalization(x), y
 
     def _chunks(self, bounds: list[tuple[int, int]]) -> "Iterator[tuple[Tensor, Tensor]]":

@@ -31,4 +31,4 @@ class Normalization:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the normalized images, float32 and contiguous."""
-        return (images * self.scale).add_(self.shift)
+        return images.to(torch.float32, copy=True).mul_(self.scale).add_(self.shift)
