@@ -32,7 +32,8 @@ def run(cfg: DictConfig) -> float | None:
 def main() -> int:
     """Run with every expected mistake said in one line; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("hydra").setLevel(logging.WARNING)
+    for name in ("hydra", "hydra_plugins"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line below is ours
     try:

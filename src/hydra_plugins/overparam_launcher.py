@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -25,12 +24,12 @@ def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
 def isolate(cfg: DictConfig) -> float | None:
     """Train a config in a process of its own, so that a crash is a failed run, not a lost job."""
     import signal
+    import sys
 
     from overparam.sweeps.pool import run_all
 
-    signal.signal(
-        signal.SIGUSR1, lambda *_: None
-    )  # SLURM warns all of a job's processes; Lightning's acts on it
+    # A job that is told to end ends at once and says nothing: the run continues when the job, or another, starts.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     OmegaConf.resolve(cfg)
     (result,) = run_all(train_job, [(cfg, [])], [{}], _record_death)
     if isinstance(result, Exception):
@@ -98,16 +97,3 @@ class LocalLauncher(Launcher):
             )
             for overrides, result in zip(job_overrides, results, strict=True)
         ]
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher",
-    name="local",
-    node={
-        "_target_": "hydra_plugins.overparam_launcher.LocalLauncher",
-        "devices": None,
-        "runs_per_gpu": 1,
-        "cpu_slots": None,
-    },
-    provider="overparam",
-)

@@ -12,6 +12,7 @@ import torch
 from filelock import Timeout
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -64,6 +65,8 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
                 return finished
             try:
                 return _train(cfg, parts, run_dir, show)
+            except SIGTERMException:
+                raise  # told to end: not a failure, the run can continue
             except SystemExit as error:
                 if isinstance(error.__context__, KeyboardInterrupt):  # Lightning answers Ctrl-C with an exit
                     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,6 +16,7 @@ from overparam.sweeps.grid import Composer
 from tests.conftest import CONFIGS, ROOT
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
+GRID = ("model.width=4,8", "seed=0,1,2,3", "trainer.max_steps=1000", "checkpoint_seconds=0.05")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -29,15 +30,16 @@ def composer(tmp_path: Path) -> Any:
 class Sweep:
     """A sweep of the command line, in a session of its own so that all its processes can be found."""
 
-    def __init__(self, logs: Path, *overrides: str) -> None:
+    def __init__(self, logs: Path, *overrides: str, **environment: str) -> None:
         small = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu", "logger=local")
         self.command = [sys.executable, "scripts/train.py", "-m", *small, f"paths.logs={logs}", *overrides]
+        self.environment = {**ENVIRONMENT, **environment}
         self.process: subprocess.Popen[str]
 
     def start(self) -> "Sweep":
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         self.process = subprocess.Popen(
-            self.command, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes
+            self.command, cwd=ROOT, env=self.environment, start_new_session=True, **pipes
         )
         return self
 

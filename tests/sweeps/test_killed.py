@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from overparam.sweeps.state import is_locked
-from tests.sweeps.conftest import Sweep, results, wait_for
-
-GRID = ("model.width=4,8", "seed=0,1,2,3", "trainer.max_steps=1000", "checkpoint_seconds=0.05")
+from tests.sweeps.conftest import GRID, Sweep, results, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from overparam.sweeps.state import RunDied
+from overparam.sweeps.state import RunDied, RunStopped
 from overparam.sweeps.worker import Worker
 
 
@@ -24,7 +24,8 @@ def run_all(
         on_death: told at once of a job whose worker died, and how.
 
     Returns:
-        For each job what its call returned, or the exception it raised, `RunDied` if its worker died.
+        For each job what its call returned, or the exception it raised: `RunDied` if its worker died,
+        `RunStopped` if it was told to end.
     """
     queue = enumerate(jobs)
     free = deque(range(len(slots)))
@@ -46,10 +47,11 @@ def run_all(
                 index, job = busy.pop(slot)
                 try:
                     results[index] = workers[slot].receive()
-                except RunDied as error:
+                except (RunDied, RunStopped) as error:
                     results[index] = error
                     workers.pop(slot).stop(patience=0)
-                    on_death(job, error)
+                    if isinstance(error, RunDied):
+                        on_death(job, error)
                 except Exception as error:
                     results[index] = error
                 free.append(slot)

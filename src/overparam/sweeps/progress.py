@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from overparam.sweeps.state import Failure, State, read_failure, state
+from overparam.tracking.metrics_file import METRICS, read_metrics
 from overparam.tracking.summary import read_summary
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,21 @@ class Progress:
         grid = Table.grid(padding=(0, 1))
         grid.add_row(ProgressBar(self.total, self.done, width=30), self.line())
         return grid
+
+
+def print_running(run_dirs: Sequence[Path]) -> None:
+    """Print how far runs are: the step and errors of their latest evaluation, and how long ago that was."""
+    table = Table("running", "step", "train error", "test error", "evaluated")
+    for run_dir in run_dirs:
+        rows = read_metrics(run_dir)
+        if rows:
+            row, age = rows[-1], time.time() - (run_dir / METRICS).stat().st_mtime
+            errors = [f"{row[key]:.4g}" for key in ("train_error", "test_error")]
+            table.add_row(run_dir.name, str(row["step"]), *errors, f"{timedelta(seconds=round(age))} ago")
+        else:
+            table.add_row(run_dir.name, "0")
+    if run_dirs:
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def print_failures(failures: dict[Path, Failure]) -> None:

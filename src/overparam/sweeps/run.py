@@ -1,6 +1,7 @@
 """A sweep from its grid to its report."""
 
 import logging
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from omegaconf import DictConfig
 
 from overparam.sweeps.grid import Run, expand
 from overparam.sweeps.progress import Progress, print_failures
+from overparam.sweeps.slots import visible_gpus
 from overparam.sweeps.state import (
     AlreadyRunning,
     Failure,
+    RunStopped,
     State,
     describe,
     read_failure,
@@ -25,6 +28,9 @@ from overparam.sweeps.state import (
 )
 
 log = logging.getLogger(__name__)
+
+
+LOST_IN_A_ROW = 3  # launches that may end without any run's end before the sweep is given up
 
 
 class SweepFailed(Exception):
@@ -92,10 +98,24 @@ def run_sweep(
 
 def check(runs: Sequence[Run], launcher: Launcher) -> None:
     """Raise `ConfigError` if one of the runs could not be trained as asked."""
-    from overparam.assemble import assemble
+    from overparam.assemble import ConfigError, assemble
 
+    if reason := misplaced(runs, launcher):
+        raise ConfigError(reason)
     for run in runs:
         assemble(run.cfg).require_data()
+
+
+def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
+    """Return why the runs do not fit the places that the launcher has for them, or None."""
+    kind = type(launcher).__name__
+    if kind == "RayLauncher" and launcher.ray_cfg.init.address == "local":
+        asked, given = launcher.ray_cfg.remote.get("num_gpus") or 0, launcher.ray_cfg.init.get("num_gpus")
+        there = len(visible_gpus()) if given is None else given
+        if asked > there:  # Ray would wait for them, silently, for ever
+            gpus = "is 1 GPU" if there == 1 else f"are {there} GPUs"
+            return f"hydra.launcher.ray.remote.num_gpus={asked}, and there {gpus}: ask for fewer"
+    return None
 
 
 def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Path, Failure]]:
@@ -104,6 +124,7 @@ def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Pat
     results: list[Any] = []
     started = time.time()
     ready: list[Run] = list(todo)
+    tries = LOST_IN_A_ROW
     elsewhere: list[Run] = []
     while ready or elsewhere:
         if ready:
@@ -118,8 +139,10 @@ def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Pat
                     elsewhere.append(run)
                 elif now == State.WAITING:
                     ready.append(run)
-            if len(ready) == len(batch) and isinstance(lost := outcome[0], Lost):
-                raise SweepFailed(f"nothing could be launched: {describe(lost.error)}") from lost.error
+            lost = [result.error for result in outcome if isinstance(result, Lost)]
+            tries = tries - 1 if lost and len(ready) == len(batch) else LOST_IN_A_ROW
+            if tries == 0:
+                raise SweepFailed(f"{len(ready)} runs cannot be finished: {describe(lost[0])}") from lost[0]
             if elsewhere and not ready:
                 log.info("waiting for %d runs that another process is training", len(elsewhere))
         else:
@@ -147,10 +170,18 @@ def _launch(batch: Sequence[Run], launcher: Launcher) -> list[Any]:
         jobs.append([*run.overrides, f"paths.logs='{logs}'"])
     try:
         results: list[Any] = list(launcher.launch(jobs, initial_job_idx=0))
+    except KeyboardInterrupt:
+        _cancel_slurm_jobs(launcher)
+        raise
     except Exception as error:
         log.warning("the launcher gave up: %s", describe(error))
         return [Lost(error)] * len(batch)
     return [r._return_value if isinstance(r._return_value, Exception) else r for r in results]
+
+
+def _cancel_slurm_jobs(launcher: Any) -> None:
+    if "submitit_launcher" in type(launcher).__module__ and "partition" in launcher.params:
+        subprocess.run(["scancel", "--name", launcher.params["name"]], check=False)
 
 
 def _settle(run: Run, result: Any, started: float) -> State | Failure:
@@ -161,13 +192,10 @@ def _settle(run: Run, result: Any, started: float) -> State | Failure:
         return now
     if failure is not None and failure.when >= started:
         return failure
-    if isinstance(result, AlreadyRunning):
-        return State.WAITING  # it was being trained elsewhere at its turn, and is no more
-    if isinstance(result, Lost):
-        config = run.directory / "config.yaml"
-        if not config.exists() or config.stat().st_mtime < started:
-            return State.WAITING
-        result = result.error
+    # Trained elsewhere at its turn, and no more; told to end; or not heard of again, by a job that was cancelled,
+    # say. (A crash is not among these: it is recorded where it happens.)
+    if isinstance(result, AlreadyRunning | RunStopped | Lost):
+        return State.WAITING
     return record_failure(run.directory, describe(result))
 
 

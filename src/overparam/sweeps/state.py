@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,6 +19,10 @@ class RunFailed(Exception):
 
 class RunDied(RunFailed):
     """The process that trained a run ended without a word: killed, or crashed in native code."""
+
+
+class RunStopped(Exception):
+    """The process that trained a run was told to end, and did; the run has not failed and can continue."""
 
 
 class AlreadyRunning(RuntimeError):
@@ -103,11 +106,3 @@ def run_directories(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.is_dir() and (any((path / name).exists() for name in known) or not any(path.iterdir()))
     ]
-
-
-def last_values(run_dir: Path) -> dict[str, Any]:
-    """Return the last row of a run's metrics; empty before the first evaluation."""
-    from overparam.tracking.metrics import read_metrics
-
-    rows = read_metrics(run_dir)
-    return rows[-1] if rows else {}

@@ -9,13 +9,16 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from overparam.sweeps.state import AlreadyRunning, RunDied, RunFailed, describe
+from overparam.sweeps.state import AlreadyRunning, RunDied, RunFailed, RunStopped, describe
+
+TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGTERM
 
 
 class Worker:
     """A long-lived process that calls `function` with one argument after the other.
 
-    It imports torch once, ignores Ctrl-C (its parent ends it), and ends when its parent does.
+    It imports torch once, ignores Ctrl-C and a scheduler's warnings (its parent sees to them), and ends when its
+    parent does.
 
     Args:
         function: an importable function.
@@ -44,13 +47,15 @@ class Worker:
 
         Raises:
             RunDied: if the process ended before the call did. The worker is then of no more use.
+            RunStopped: likewise, if it ended because it was told to.
         """
         wait(self.ends)
         try:
             result = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
-            raise RunDied(death(self.process.exitcode or 0)) from None
+            code = self.process.exitcode or 0
+            raise (RunStopped if code in (-signal.SIGTERM, TERMINATED) else RunDied)(death(code)) from None
         if isinstance(result, Exception):
             raise result
         return result
@@ -75,7 +80,8 @@ def death(exit_code: int) -> str:
 
 def _serve(connection: Connection, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for warning in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(warning, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -88,6 +94,8 @@ def _serve(connection: Connection, function: Callable[[Any], Any], environment: 
         except Exception as error:
             # Only exceptions that surely survive the journey travel; the traceback is in the run's directory.
             result = error if type(error) in (AlreadyRunning, RunFailed) else RunFailed(describe(error))
+        except SystemExit:  # what Lightning makes of SIGTERM
+            os._exit(TERMINATED)
         connection.send(result)
 
 

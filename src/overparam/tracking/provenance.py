@@ -1,5 +1,6 @@
 """Where a result comes from: code, versions, machine, command."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -33,6 +34,7 @@ def provenance(device: str) -> dict[str, Any]:
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "device": device,
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "host": platform.node(),
         "platform": platform.platform(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+from overparam.sweeps.state import lock, record_failure
+from tests.conftest import command_line
+
+
+def test_status_reads_a_sweep_from_its_directories(tmp_path: Path) -> None:
+    for name in ("waiting", "finished", "failed", "running"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "finished" / "summary.json").write_text("{}")
+    record_failure(tmp_path / "failed", "ValueError: a bug")
+    (tmp_path / "running" / "metrics.csv").write_text("step,train_error,test_error\n0,0.9,0.8\n10,0.25,0.5\n")
+    with lock(tmp_path / "running"):
+        status = command_line("status.py", str(tmp_path))
+    assert status.returncode == 1
+    first, *rest = status.stdout.splitlines()
+    assert first == f"{tmp_path}: 4 runs, 1 finished, 1 running, 1 failed, 1 waiting"
+    (row,) = [line.split("│")[1:-1] for line in rest if line.startswith("│")]
+    assert [cell.strip() for cell in row][:4] == ["running", "10", "0.25", "0.5"]
+    assert "ValueError: a bug" in status.stderr
+
+
+def test_status_of_nothing_is_one_line(tmp_path: Path) -> None:
+    status = command_line("status.py", str(tmp_path / "absent"))
+    assert status.returncode == 2
+    assert status.stderr == f"error: there is no folder {tmp_path / 'absent'}\n"
