@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from overparam.analysis.axes import spread
 from overparam.analysis.collect import collect, collect_steps, swept
-from overparam.analysis.curves import interpolation_threshold, over_seeds
+from overparam.analysis.curves import effective_model_complexity, interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.report import figures, report
@@ -46,6 +46,13 @@ def test_the_threshold_is_where_the_training_error_stays_small():
     curve = pl.DataFrame({"x": [1, 2, 3, 4], "train_error": [0.3, 0.05, 0.2, 0.01]})
     assert interpolation_threshold(curve, "x") == 4
     assert interpolation_threshold(curve.filter(pl.col("x") < 4), "x") is None
+
+
+def test_along_n_the_threshold_is_the_last_size_that_is_fitted():
+    curve = pl.DataFrame({"n": [100, 200, 400], "train_error": [0.0, 0.1, 0.3]})
+    assert effective_model_complexity(curve, "n") == 200
+    assert effective_model_complexity(curve.head(2), "n") is None
+    assert effective_model_complexity(curve.tail(1), "n") is None
 
 
 def test_the_top_axis_of_a_width_figure_counts_parameters_per_sample(grid):

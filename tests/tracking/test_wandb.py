@@ -183,3 +183,15 @@ def test_weights_become_an_artifact_when_asked(server, tmp_path):
     (artifact,) = server.artifacts.values()
     assert artifact["artifactCollectionName"] == "weights-run-1"
     assert artifact["state"] == "COMMITTED"
+
+
+def test_a_failure_told_twice_and_a_second_try_in_the_same_process_are_one_run(server, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    logger = wandb_run(run_dir=folder, identity="run-1", sweep="sweep", settings=SETTINGS)
+    logger.log_metrics(ROWS[0], step=0)
+    logger.finalize("failed")
+    logger.finalize("failed")
+    assert server.runs["run-1"]["exitcode"] == 1
+    track(folder)
+    assert_complete(server.runs["run-1"])

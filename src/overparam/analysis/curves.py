@@ -2,7 +2,7 @@
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student
+from scipy.special import stdtrit  # Student's t quantile; scipy.stats takes a second to import
 
 from overparam.tracking.summary import EPSILON
 
@@ -20,7 +20,7 @@ def over_seeds(table: pl.DataFrame, keys: list[str], values: list[str]) -> pl.Da
     statistics += [pl.col(value).std().alias(f"{value}_std") for value in values]
     grouped = table.group_by(keys).agg(statistics).sort(keys)
     count = np.maximum(grouped["seeds"].to_numpy(), 2)
-    factor = pl.Series(student.ppf(0.975, count - 1) / np.sqrt(count))
+    factor = pl.Series(stdtrit(count - 1, 0.975) / np.sqrt(count))
     return grouped.with_columns([(pl.col(f"{value}_std") * factor).alias(f"{value}_ci") for value in values])
 
 
@@ -32,6 +32,17 @@ def seeds_text(table: pl.DataFrame, keys: list[str]) -> str:
         return "one seed"
     many = f"{low}" if low == high else f"{low} to {high}"
     return f"mean{' and 95% interval' if high >= SEEDS_FOR_A_BAND else ''} over {many} seeds"
+
+
+def effective_model_complexity(curve: pl.DataFrame, key: str, epsilon: float = EPSILON) -> float | None:
+    """Return the largest swept number of samples `key` up to which the mean training error is at most `epsilon`.
+
+    Nakkiran et al. 2019, definition 1, on the values that were swept. None if all of them are fitted, or none.
+    """
+    above = curve.filter(pl.col("train_error") > epsilon)[key]
+    if len(above) == 0 or above.min() == curve[key].min():
+        return None
+    return float(curve.filter(pl.col(key) < above.min())[key].max())  # type: ignore[arg-type]
 
 
 def interpolation_threshold(curve: pl.DataFrame, key: str, epsilon: float = EPSILON) -> float | None:

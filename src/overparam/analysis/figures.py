@@ -11,14 +11,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from overparam.analysis.axes import CATEGORICAL, colors, label, number, scale_x, short, spread
-from overparam.analysis.curves import SEEDS_FOR_A_BAND, interpolation_threshold, over_seeds, seeds_text
+from overparam.analysis.curves import (
+    SEEDS_FOR_A_BAND,
+    effective_model_complexity,
+    interpolation_threshold,
+    over_seeds,
+    seeds_text,
+)
 
 matplotlib.use("Agg")
 # Embedding fonts in a PDF, they tell every glyph.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 matplotlib.rcParams.update({"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9, "legend.fontsize": 8})
 
-NOISE, WIDTH = "data.label_noise", "model.width"
+NOISE, WIDTH, SAMPLES = "data.label_noise", "model.width", "data.n_train"
 MOST_PANELS = 6
 THEORY = "theory_test_error"  # a measure of this name is drawn beside the test error
 GREY = "0.35"
@@ -132,9 +138,11 @@ def draw_band(
 
 def _thresholds(axes: Axes, table: pl.DataFrame, x: str, series: list[str], is_alone: bool) -> None:
     groups = groups_of(table, series)
+    # More samples are harder to fit: along n the threshold is the last value that is fitted, not the first.
+    find = effective_model_complexity if x == SAMPLES else interpolation_threshold
     text = "interpolation threshold"
     for (_, group), color in zip(groups, _palette(table, series, len(groups)), strict=True):
-        threshold = interpolation_threshold(over_seeds(group, [x], ["train_error"]), x)
+        threshold = find(over_seeds(group, [x], ["train_error"]), x)
         if threshold is None:
             continue
         axes.axvline(threshold, color=color if series else GREY, ls=":", lw=1.2)
@@ -196,4 +204,5 @@ def save(figure: Figure, path: Path) -> list[Path]:
     files = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
     for file in files:
         figure.savefig(file, dpi=160)
+        figure.set_layout_engine("none")  # laid out once, the same in both
     return files

@@ -15,7 +15,7 @@ from rich.table import Table
 from overparam.analysis.axes import number, short
 from overparam.analysis.collect import CONFIG, REPORT, collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.figures import NOISE, error_figure, is_regression, save
+from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.tracking.wandb_report import log_report, save_workspace
@@ -30,9 +30,7 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` is finished.
     """
-    runs, steps = collect(folder), collect_steps(folder)
-    # n_train null means all samples: how many they were is known now.
-    runs = runs.with_columns(pl.coalesce(pl.col("^data.n_train$"), "n_train").alias("data.n_train"))
+    runs, steps = _with_sizes(collect(folder)), collect_steps(folder)
     table = runs.filter(status="finished")
     if table.is_empty():
         raise FileNotFoundError(f"no run in {folder} is finished")
@@ -47,7 +45,9 @@ def report(folder: Path) -> list[Path]:
         old.unlink()  # what was swept may have changed
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
-    files.append(write_page(out / "index.html", folder.name, runs, steps, keys))
+    # What only failed runs were given is worth a filter too.
+    configured = swept(runs.filter(pl.col("model._target_").is_not_null()))
+    files.append(write_page(out / "index.html", folder.name, runs, steps, configured))
     logger = wandb_settings(folder, table)
     if logger:
         count = dict(runs["status"].value_counts().iter_rows())
@@ -60,6 +60,16 @@ def report(folder: Path) -> list[Path]:
         if file.name in ("figure.png", "index.html"):
             Console().print(str(file), highlight=False, soft_wrap=True)
     return files
+
+
+def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
+    """Where n was swept, put the size of the whole pool for null, which means all of it."""
+    if (
+        SAMPLES not in runs.columns
+        or runs.filter(pl.col("model._target_").is_not_null())[SAMPLES].n_unique() < 2
+    ):
+        return runs
+    return runs.with_columns(pl.coalesce(SAMPLES, "n_train").alias(SAMPLES))
 
 
 def wandb_settings(folder: Path, runs: pl.DataFrame) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ async function load() {
 
 const column = (name) => data.columns[name];
 const name = (key) => data.labels[key] || key;
-const text = (v) => v === null || v === undefined ? "" : typeof v === "number" ? (Number.isInteger(v) ? String(v) : String(+v.toPrecision(4))) : String(v);
+const text = (v) => v === null || v === undefined ? "" : typeof v === "number" ? (Math.abs(v) >= 1e7 ? v.toExponential(2) : Number.isInteger(v) ? String(v) : String(+v.toPrecision(4))) : String(v);
 const unique = (values) => [...new Set(values)].sort((a, b) => a === null ? 1 : b === null ? -1 : a < b ? -1 : a > b ? 1 : 0);
 const isNumber = (key) => column(key).every((v) => v === null || typeof v === "number") && column(key).some((v) => v !== null);
 
@@ -178,6 +178,9 @@ function draw() {
   const context = prepare($("chart"));
   scales = axes(context, xs, ys, $("logx").checked, $("logy").checked, name(x), name(y));
   const { X, Y } = scales;
+  context.beginPath();
+  context.rect(scales.left, scales.top, scales.right - scales.left, scales.bottom - scales.top);
+  context.clip();
   if ($("dots").checked) for (const p of points) {
     context.fillStyle = colors.of(p.run);
     context.globalAlpha = points.length > 2000 ? 0.25 : 0.5;
@@ -270,7 +273,7 @@ function axes(context, xs, ys, wantLogX, wantLogY, labelX, labelY) {
   }
   stroke(context, [[left, top], [left, bottom], [right, bottom]], "#555", 1, 1, []);
   context.save(); context.translate(14, (top + bottom) / 2); context.rotate(-Math.PI / 2); context.textAlign = "center"; context.fillText(labelY, 0, 0); context.restore();
-  return { X, Y, top, bottom };
+  return { X, Y, left, right, top, bottom };
 }
 
 function nearest(event) {
@@ -284,7 +287,7 @@ function nearest(event) {
 }
 
 function describe(run) {
-  const keys = [...data.keys, "seed", "regime", "params_per_sample", "train_error", "test_error"].filter((k) => column(k));
+  const keys = [...data.keys, "seed", "regime", "params_per_sample", "train_error", "test_error", "reason"].filter((k) => column(k) && column(k)[run] !== null);
   return [column("identity")[run], ...[...new Set(keys)].map((k) => `${name(k)}: ${text(column(k)[run])}`)].join("\n");
 }
 
