@@ -51,6 +51,10 @@ class Parts:
         """See to it that what the data set reads from disk is there; raises `ConfigError` with what to do."""
         _try("data", self.data.prepare_data)
 
+    def check_processes(self, trainer: L.Trainer) -> None:
+        """Raise `ConfigError` if the trainer's processes cannot share a batch evenly."""
+        _try("data", lambda: self.data.check_processes(trainer.num_devices * trainer.num_nodes))
+
 
 def resolve(cfg: DictConfig) -> DictConfig:
     """Return the config with the `model.width` that `model.target_params` asks for in its place.

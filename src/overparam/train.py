@@ -57,7 +57,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
         log.info("finished before: %s", run_dir)
         return finished
     parts.require_data()
-    build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses before a directory exists
+    parts.check_processes(build_trainer(cfg, logger=False))  # what Lightning refuses, it refuses here
     run_dir.mkdir(parents=True, exist_ok=True)
     try:
         with lock(run_dir):

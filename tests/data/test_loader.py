@@ -71,6 +71,9 @@ def test_full_batch_is_every_sample_in_stored_order_at_every_step():
     x, y = steps(loader(batch=N, stop=3))
     assert torch.equal(x, IMAGES.expand(3, *IMAGES.shape))
     assert torch.equal(y, LABELS.expand(3, N))
+    chunk, _ = next(iter(loader(batch=N, normalization=NORMALIZATION)))
+    assert torch.equal(chunk[31], NORMALIZATION(IMAGES))
+    assert chunk.stride(0) == 0  # normalized once, not once a step
 
 
 @pytest.mark.parametrize("batch", [B, N])

@@ -79,9 +79,10 @@ def test_inputs_are_torchvisions_normalized_images(name, folder):
     data.setup()
     normalize = transforms.Normalize(data.mean, data.std)
     for split in (data.train, data.test):
-        assert split.x.dtype == torch.uint8
+        assert split.stored.dtype == torch.uint8
+        assert torch.equal(split.x, split.inputs())
         inputs = split.inputs(slice(3, 7))
-        for image, x in zip(split.x[3:7], inputs, strict=True):
+        for image, x in zip(split.stored[3:7], inputs, strict=True):
             picture = transforms.ToPILImage()(image)
             torch.testing.assert_close(x, normalize(transforms.ToTensor()(picture)), rtol=0, atol=2e-6)
     batches = list(data.test.batches(30))

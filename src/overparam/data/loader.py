@@ -156,6 +156,9 @@ class ChunkLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         done, device = self.step(), self.y.device
         bounds = [(max(start, done), stop) for start, stop in self.bounds if stop > done]
+        if self.order.batch_size == self.order.n and self.augmentation is None:
+            yield from self._same_batch(bounds)
+            return
         chunks = self._chunks(bounds)
         for (start, stop), (x, y) in zip(bounds, chunks, strict=True):
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
@@ -163,6 +166,13 @@ class ChunkLoader:
                 draws = self.order.rows(self.augmentation.draw, start, stop).flatten(0, 1)
                 x = self.augmentation(x.flatten(0, 1), to_device(draws, device)).view(x.shape)
             yield x if self.normalization is None else self.normalization(x), y
+
+    def _same_batch(self, bounds: list[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+        share = slice(self.order.rank, None, self.order.world)
+        x, y = self.x[share].to(self.y.device), self.y[share]
+        x = x if self.normalization is None else self.normalization(x)
+        for start, stop in bounds:
+            yield x.expand(stop - start, *x.shape), y.expand(stop - start, *y.shape)
 
     def _chunks(self, bounds: list[tuple[int, int]]) -> "Iterator[tuple[Tensor, Tensor]]":
         if self.num_workers is None:

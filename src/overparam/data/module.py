@@ -34,9 +34,9 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True)
 class Split:
-    """Samples, with the labels a run sees; labels on the training device, and x too if it is resident."""
+    """Samples, with the labels a run sees; labels on the training device, and so are inputs that are resident."""
 
-    x: Tensor  # [n, *input_shape] as stored: floating inputs, or uint8 images
+    stored: Tensor  # [n, *input_shape]: floating inputs, or uint8 images
     y: Tensor  # [n] or [n, K]; noisy in the training split, always clean in the test split
     noisy: Tensor  # [n] bool, True where the label is wrong
     normalization: Normalization | None = None  # from stored values to what the network is given
@@ -44,9 +44,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def x(self) -> Tensor:
+        """What the network is given for the whole split, [n, *input_shape], floating; for images a new tensor."""
+        return self.inputs()
+
     def inputs(self, rows: slice | Tensor = slice(None)) -> Tensor:
         """Return what the network is given for these rows, floating, on the labels' device."""
-        x = self.x[rows].to(self.y.device, non_blocking=True)
+        x = self.stored[rows].to(self.y.device, non_blocking=True)
         return x if self.normalization is None else self.normalization(x)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -192,28 +197,39 @@ class PoolDataModule(L.LightningDataModule):
         """
         trainer = self.trainer
         assert trainer is not None
-        if self.batch_size % trainer.world_size:
-            raise ValueError(
-                f"data.batch_size must be a multiple of the {trainer.world_size} processes that share it, "
-                f"got {self.batch_size}"
-            )
+        self.check_processes(trainer.world_size)
         order = BatchOrder(
             self.n_train, self.batch_size, self.order_seed, trainer.global_rank, trainer.world_size
         )
         return ChunkLoader(
-            *(self.train.x, self.train.y, order, lambda: trainer.global_step, trainer.max_steps, self.cuts),
+            *(
+                self.train.stored,
+                self.train.y,
+                order,
+                lambda: trainer.global_step,
+                trainer.max_steps,
+                self.cuts,
+            ),
             augmentation=self.augmentation(),
             normalization=self.normalization,
             num_workers=self._workers,
         )
 
+    def check_processes(self, count: int) -> None:
+        """Raise ValueError if `count` processes cannot take equal shares of a batch."""
+        if self.batch_size % count:
+            raise ValueError(
+                f"data.batch_size must be a multiple of the {count} processes that share a batch, "
+                f"got {self.batch_size}"
+            )
+
     def augmentation(self) -> Augmentation | None:
         """Return the random changes of training images, None if there are none."""
         if not (self.crop or self.flip or self.cutout):
             return None
-        mean = torch.zeros(1, 1, 1, dtype=self.train.x.dtype, device=self.train.y.device)
+        mean = torch.zeros(1, 1, 1, dtype=self.train.stored.dtype, device=self.train.y.device)
         if self.normalization is not None:
-            mean = (-self.normalization.shift / self.normalization.scale).round().to(self.train.x.dtype)
+            mean = (-self.normalization.shift / self.normalization.scale).round().to(self.train.stored.dtype)
         options: dict[str, Any] = {"crop": self.crop, "flip": self.flip, "cutout": self.cutout}
         shape: Any = self.input_shape
         return Augmentation(shape, self.n_train, self.order_seed, **options, black=self.black, mean=mean)

@@ -34,8 +34,9 @@ class PackDataModule(L.LightningDataModule):
         for member in self.members:
             member.trainer = self.trainer
             member.setup(stage)
-            if member.test.x.shape == first.test.x.shape and torch.equal(member.test.x, first.test.x):
-                member.test = replace(member.test, x=first.test.x)
+            mine, theirs = member.test.stored, first.test.stored
+            if mine.shape == theirs.shape and torch.equal(mine, theirs):
+                member.test = replace(member.test, stored=theirs)
 
     def train_dataloader(self) -> Any:
         """Return the remaining steps of the run."""
