@@ -88,7 +88,8 @@ class LocalLauncher(Launcher):
             OmegaConf.resolve(cfg)
             return cfg, list(overrides)
 
-        results = run_all(train_job, map(job, job_overrides), self.slots(), _record_death)
+        reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
+        results = run_all(train_job, map(job, job_overrides), self.slots(), _record_death, reuse)
         return [
             JobReturn(
                 overrides=overrides,

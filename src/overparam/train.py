@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from filelock import Timeout
 from hydra.utils import instantiate
+from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
@@ -59,6 +60,9 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     parts.require_data()
     parts.check_processes(build_trainer(cfg, logger=False))  # what Lightning refuses, it refuses here
     run_dir.mkdir(parents=True, exist_ok=True)
+    if not is_first_process():
+        _train(cfg, parts, run_dir, show=False)
+        return read_summary(run_dir) or {}
     try:
         with lock(run_dir):
             if (finished := read_summary(run_dir)) is not None:  # by another process, since we looked
@@ -86,7 +90,7 @@ def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str
     torch.set_num_threads(cfg.cpu_threads)
     torch.manual_seed(derive_seed(cfg.seed, "dropout"))
     checkpoint, step = run_dir / CHECKPOINT, checkpoint_step(run_dir)
-    loggers = open_run(cfg, run_dir, step)
+    loggers = open_run(cfg, run_dir, step) if is_first_process() else []
     clock = Timer()
     keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
     callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
@@ -94,9 +98,18 @@ def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str
         settings: Any = OmegaConf.to_container(cfg, resolve=True)
         callbacks.append(RunProgress(run_dir.name, settings, parts.params, data.n_train))
     trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
-    write_provenance(run_dir, trainer)
+    if is_first_process():
+        write_provenance(run_dir, trainer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
-    return close_run(cfg, parts, run_dir, module.net, loggers, clock.time_elapsed("train"))
+    if is_first_process():
+        close_run(cfg, parts, run_dir, module.net, loggers, clock.time_elapsed("train"))
+    trainer.strategy.barrier()
+    return read_summary(run_dir) or {}
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a run that writes its files: all are, but in a distributed run only one is."""
+    return (_get_rank() or 0) == 0
 
 
 def checkpoint_step(run_dir: Path) -> int:

@@ -14,6 +14,7 @@ def run_all(
     jobs: Iterable[Any],
     slots: Sequence[dict[str, str]],
     on_death: Callable[[Any, RunDied], object],
+    reuse: bool = True,
 ) -> list[Any]:
     """Call `function` with every job, one at a time in each slot.
 
@@ -22,6 +23,7 @@ def run_all(
         jobs: its arguments, taken one by one as slots get free.
         slots: the environment variables of each slot's worker.
         on_death: told at once of a job whose worker died, and how.
+        reuse: whether a worker gets more than one job.
 
     Returns:
         For each job what its call returned, or the exception it raised: `RunDied` if its worker died,
@@ -54,6 +56,8 @@ def run_all(
                         on_death(job, error)
                 except Exception as error:
                     results[index] = error
+                if slot in workers and not reuse:
+                    workers.pop(slot).stop()
                 free.append(slot)
     finally:
         for slot, worker in workers.items():

@@ -115,6 +115,19 @@ def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
         if asked > there:  # Ray would wait for them, silently, for ever
             gpus = "is 1 GPU" if there == 1 else f"are {there} GPUs"
             return f"hydra.launcher.ray.remote.num_gpus={asked}, and there {gpus}: ask for fewer"
+    places = 1
+    if kind == "LocalLauncher" and launcher.runs_per_gpu < 1:
+        places = round(1 / launcher.runs_per_gpu)
+    elif kind == "SlurmLauncher":
+        places = launcher.params["tasks_per_node"] * launcher.params["nodes"]
+    for run in runs:
+        devices = run.cfg.trainer.devices
+        processes = (devices if isinstance(devices, int) else 1) * run.cfg.trainer.get("num_nodes", 1)
+        if processes != places:
+            return (
+                f"trainer.devices={devices} trains one run on {processes} devices, and this sweep gives each run "
+                f"{places}: start the run without -m, or see configs/trainer/ddp.yaml for sweeps of such runs"
+            )
     return None
 
 
