@@ -10,7 +10,6 @@ NAMES = [
     *("digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
     *("teacher", "mixture", "linear", "two_scale", "mnist1d"),
 ]
-)
 
 
 @pytest.mark.parametrize("name", NAMES)
