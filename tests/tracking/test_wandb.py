@@ -171,6 +171,33 @@ def test_a_resumed_run_continues_its_own_and_repeats_nothing(server, tmp_path):
     assert_complete(server.runs["run-1"])
 
 
+def test_offline_a_resumed_run_repeats_nothing_either(server, tmp_path):
+    track(tmp_path / "run", rows=ROWS[:3], end=False, mode="offline")
+    time.sleep(1.1)  # W&B names a run's files by the second
+    track(tmp_path / "run", mode="offline")
+    sync(tmp_path / "run")
+    assert_complete(server.runs["run-1"])
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_resumed_run_sends_what_the_killed_one_could_not(server, tmp_path, mode):
+    folder = tmp_path / "run"
+    track(folder, rows=ROWS[:1], end=False, mode=mode)
+    time.sleep(1.1)
+    empty = folder / "wandb" / "offline-run-20260101_000000-run-1" / "run-run-1.wandb"
+    empty.parent.mkdir()
+    empty.write_bytes(b":W&B\xe1\xbe\x00")  # killed before anything was written
+    with (folder / "metrics.csv").open("w") as file:
+        file.write("step,train_error,test_error\n")
+        file.writelines(
+            f"{s},{r['train_error']},{r['test_error']}\n" for s, r in zip((0, 1), ROWS, strict=False)
+        )
+    track(folder, mode=mode)
+    if mode == "offline":
+        sync(folder)
+    assert_complete(server.runs["run-1"])
+
+
 def test_a_failed_run_does_not_leak_into_the_next(server, tmp_path):
     track(tmp_path / "a", identity="run-a", end=False)
     track(tmp_path / "b", identity="run-b")

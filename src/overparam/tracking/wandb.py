@@ -4,12 +4,17 @@ Online or offline, W&B's files are written to `wandb/` in the run's directory fi
 background. What could not be sent stays there, and `wandb sync --include-online <run>/wandb/*run-*` sends it.
 """
 
-from collections.abc import Mapping
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
+from overparam.tracking.metrics_file import read_metrics
 from overparam.tracking.summary import Summary
 from overparam.tracking.wandb_start import Mode, start
 
@@ -20,15 +25,16 @@ class RunLogger(WandbLogger):
     Args:
         experiment: the W&B run.
         checkpoints: whether the final weights become an artifact.
+        first_step: what came before this step, W&B has already.
     """
 
-    def __init__(self, experiment: Any, checkpoints: bool) -> None:
+    def __init__(self, experiment: Any, checkpoints: bool, first_step: int = 0) -> None:
         super().__init__(experiment=experiment)
-        self.checkpoints = checkpoints
+        self.checkpoints, self.first_step = checkpoints, first_step
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log at W&B's step `step`, leaving out what the server has of a resumed run already."""
-        if step is None or step >= self.experiment.starting_step:
+        """Log at W&B's step `step`, leaving out what W&B has of a resumed run already."""
+        if step is None or step >= self.first_step:
             self.experiment.log({**metrics, "trainer/global_step": step}, step=step, commit=True)
 
     def finalize(self, status: str) -> None:
@@ -85,6 +91,7 @@ def wandb_run(
     if tags is None:
         targets = [settings.get(section, {}).get("_target_", "") for section in ("data", "model")]
         tags = [target.rpartition(".")[2].lower() for target in targets if target]
+    before = list((run_dir / "wandb").glob("*run-*/run-*.wandb"))
     experiment = start(
         mode=mode,
         directory=run_dir,
@@ -100,4 +107,24 @@ def wandb_run(
         config=settings,
     )
     experiment.define_metric("*", step_metric="trainer/global_step")
-    return RunLogger(experiment, checkpoints)
+    known = experiment.starting_step if experiment.resumed else _steps_on_disk(before)
+    logger = RunLogger(experiment, checkpoints, known)
+    # A killed run may have evaluated what W&B had not yet written down or sent.
+    for row in read_metrics(run_dir):
+        logger.log_metrics({key: value for key, value in row.items() if key != "step"}, step=row["step"])
+    return logger
+
+
+def _steps_on_disk(files: Sequence[Path]) -> int:
+    """Return the step after the last one in the given `.wandb` files, which is what sync sends."""
+    last = -1
+    for file in files:
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        if not lines:
+            shutil.rmtree(file.parent)  # killed before anything was written: sync would stumble over it
+        for line in lines:
+            record = json.loads(line)
+            if record["type"] == "history":
+                last = max(last, record["history"]["item"].get("_step", -1))
+    return last + 1

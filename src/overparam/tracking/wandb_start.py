@@ -53,6 +53,7 @@ def start(
         silent=True,
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
+        x_transaction_log_flush_interval=1.0,  # what a killed run had logged is on disk
         # Code, packages, machine and output are in the run's directory already: 0.15 s a run saved.
         disable_git=True,
         x_disable_stats=True,
