@@ -32,7 +32,7 @@ def run(cfg: DictConfig) -> float | None:
 def main() -> int:
     """Run with every expected mistake said in one line; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("hydra", "hydra_plugins"):
+    for name in ("hydra", "hydra_plugins", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line below is ours

@@ -3,7 +3,6 @@
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -38,16 +37,3 @@ class OverparamSweeper(BasicSweeper):
         )
         (grid,) = self.split_arguments(overrides, max_batch_size=None)
         return run_sweep(loader, self.config, grid, self.launcher, self.max_attempts, self.fail_fast)
-
-
-ConfigStore.instance().store(
-    group="hydra/sweeper",
-    name="overparam",
-    node={
-        "_target_": "hydra_plugins.overparam_sweeper.OverparamSweeper",
-        "params": None,
-        "max_attempts": 3,
-        "fail_fast": False,
-    },
-    provider="overparam",
-)
