@@ -39,4 +39,4 @@ def test_what_a_wandb_agent_starts_trains_as_the_agents_run(tmp_path: Path) -> N
     assert run.returncode == 0, run.stderr
     (summary,) = tmp_path.glob("wandb_agent/*/summary.json")
     assert agent["metric"]["name"] in read_json(summary)
-    assert len(list(summary.parent.glob("wandb/*/run-r1.wandb"))) == 1
+    assert len(list(summary.parent.glob("wandb/offline-run-*/run-r1.wandb"))) == 1
