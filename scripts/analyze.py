@@ -1,16 +1,15 @@
 """A study over the finished runs of a sweep: python scripts/analyze.py study=mode_connectivity runs=logs/my_sweep."""
 
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+
+from overparam.errors import ExpectedError, fail, run_script
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="analyze")
@@ -29,7 +28,10 @@ def run(cfg: DictConfig) -> None:
     target, group = knobs.pop("_target_"), knobs.pop("group")
     name = HydraConfig.get().runtime.choices["study"]
     folder = Path(cfg.runs)
-    table = study(folder, name, get_method(target), group, knobs)
+    try:
+        table = study(folder, name, get_method(target), group, knobs)
+    except (ExpectedError, FileNotFoundError, ValueError) as error:
+        sys.exit(fail(error))  # Hydra would print a line of its own first
     config = [c for c in table.columns if "." in c]
     shown = [*swept(table), *(c for c in table.columns if c not in config and c != "identity")]
     with pl.Config(tbl_cols=-1, tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
@@ -37,27 +39,7 @@ def run(cfg: DictConfig) -> None:
     print(folder / "studies" / f"{name}.csv")
 
 
-def main() -> int:
-    """Run with every expected mistake said in one line; return the exit code."""
+if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        run()
-    except (HydraException, OmegaConfBaseException, FileNotFoundError, ValueError) as error:
-        return fail(error)
-    except Exception as error:
-        if type(error).__name__ == "ConfigError":
-            return fail(error)
-        raise
-    return 0
-
-
-def fail(error: Exception) -> int:
-    """Print the error in one line."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(run))

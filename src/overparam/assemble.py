@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from overparam.data.module import PoolDataModule
+from overparam.errors import ConfigError
 from overparam.measures.evaluation import Evaluation
 from overparam.measures.subject import Measure
 from overparam.models.module import Loss, SupervisedModule
@@ -29,10 +30,6 @@ from overparam.tracking.summary import Summary
 
 CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
-
-
-class ConfigError(Exception):
-    """A run that cannot be started as asked; the message is one line: what is wrong and what to do."""
 
 
 @dataclass(frozen=True)

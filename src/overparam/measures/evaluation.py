@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from overparam.data.module import PoolDataModule, Split
+from overparam.errors import ExpectedError
 from overparam.models.module import Loss, per_sample_loss
 
 # What an evaluation writes into a row of metrics.csv; further columns are measures.
@@ -24,7 +25,7 @@ COLUMNS = (
 )
 
 
-class Diverged(RuntimeError):
+class Diverged(ExpectedError):
     """The training loss is no longer finite."""
 
 

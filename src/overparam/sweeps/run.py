@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from overparam.errors import ExpectedError
 from overparam.sweeps.grid import Run, expand
 from overparam.sweeps.progress import Progress, print_failures
 from overparam.sweeps.slots import visible_gpus
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 LOST_IN_A_ROW = 3  # launches that may end without any run's end before the sweep is given up
 
 
-class SweepFailed(Exception):
+class SweepFailed(ExpectedError):
     """Some runs of a sweep failed; the message says how many and what to do."""
 
 

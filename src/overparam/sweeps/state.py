@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from overparam.errors import ExpectedError
 from overparam.tracking.summary import SUMMARY, write_json
 
 FAILURE, LOCK = "failure.json", ".lock"
@@ -25,7 +26,7 @@ class RunStopped(Exception):
     """The process that trained a run was told to end, and did; the run has not failed and can continue."""
 
 
-class AlreadyRunning(RuntimeError):
+class AlreadyRunning(ExpectedError):
     """Another process is training this run."""
 
 
