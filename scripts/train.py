@@ -15,11 +15,11 @@ from overparam.errors import ExpectedError, fail, run_script
 @hydra.main(version_base="1.3", config_path="../configs", config_name="train")
 def run(cfg: DictConfig) -> float | None:
     """Train the composed config; return what a hyperparameter search minimizes."""
-    from overparam.train import train
+    from overparam.packs.job import run_job
 
     alone = HydraConfig.get().mode == RunMode.RUN
     try:
-        return train(cfg, show=alone)[cfg.objective]
+        return run_job(cfg, show=alone)
     except ExpectedError as error:
         if alone:
             sys.exit(fail(error))  # Hydra would print a line of its own first

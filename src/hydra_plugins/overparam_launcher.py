@@ -14,11 +14,11 @@ def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
     import warnings
 
     warnings.filterwarnings("ignore", module="lightning")
-    from overparam.train import train
+    from overparam.packs.job import run_job
 
     cfg, overrides = job
     sys.argv[1:] = overrides  # what Lightning starts the other processes of a DDP run with
-    return train(cfg)[cfg.objective]
+    return run_job(cfg)
 
 
 def isolate(cfg: DictConfig) -> float | None:
@@ -39,10 +39,12 @@ def isolate(cfg: DictConfig) -> float | None:
 
 def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
     from overparam.assemble import resolve
+    from overparam.packs.job import members
     from overparam.sweeps.identity import run_directory
     from overparam.sweeps.state import record_failure
 
-    record_failure(run_directory(resolve(job[0])), str(death))
+    for cfg in members(job[0]):
+        record_failure(run_directory(resolve(cfg)), str(death))
 
 
 class LocalLauncher(Launcher):

@@ -4,6 +4,8 @@ import logging
 import math
 import signal
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +70,11 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
             if (finished := read_summary(run_dir)) is not None:  # by another process, since we looked
                 return finished
             try:
-                return _train(cfg, parts, run_dir, show)
+                with interruptible():
+                    return _train(cfg, parts, run_dir, show)
             except SIGTERMException:
                 raise  # told to end: not a failure, the run can continue
             except SystemExit as error:
-                if isinstance(error.__context__, KeyboardInterrupt):  # Lightning answers Ctrl-C with an exit
-                    signal.signal(signal.SIGINT, signal.default_int_handler)
-                    raise KeyboardInterrupt from None
                 record_failure(run_dir, f"it ended itself, sys.exit({error.code})", traceback.format_exc())
                 raise RunFailed(f"{run_dir} ended itself, sys.exit({error.code})") from error
             except Exception as error:
@@ -83,6 +83,18 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
                 raise
     except Timeout as error:
         raise AlreadyRunning(f"{run_dir} is being trained by another process") from error
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C be Ctrl-C: Lightning answers it with an exit."""
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str, Any]:

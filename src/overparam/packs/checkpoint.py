@@ -60,7 +60,8 @@ class MemberCheckpoints(TorchCheckpointIO):
             for i, (index, shape) in enumerate(zip(indices, shapes, strict=True))
             if index in optimizer["state"]
         }
-        options = {**optimizer["param_groups"][group], "params": list(range(len(indices))), "fused": None}
+        options = {**optimizer["param_groups"][group], "params": list(range(len(indices)))}
+        options["fused"] = self.module.recipes[member].keywords.get("fused")
         return {
             **checkpoint,
             "callbacks": _scale_timer(checkpoint["callbacks"], 1 / len(self.files)),

@@ -48,9 +48,9 @@ class PackModule(L.LightningModule):
         self.loss, self.clip_norm = members[0].loss, members[0].clip_norm
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
-        self._recipes = list(recipes)
+        self.recipes = list(recipes)
         self._make_scheduler = members[0]._make_scheduler
-        groups = groupby(range(len(members)), key=lambda m: repr(self._recipes[m].keywords))
+        groups = groupby(range(len(members)), key=lambda m: repr(self.recipes[m].keywords))
         self.groups = [list(positions) for _, positions in groups]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,10 +86,10 @@ class PackModule(L.LightningModule):
         self._views = [parameter.detach().split(sizes) for parameter in self.stack.trained()]
         groups = []
         for g, members in enumerate(self.groups):
-            solo = self._recipes[members[0]]([self._views[0][g]])  # says how torch writes its hyperparameters
+            solo = self.recipes[members[0]]([self._views[0][g]])  # says how torch writes its hyperparameters
             groups.append({**solo.param_groups[0], "params": [views[g] for views in self._views]})
             groups[g]["fused"] = True  # one kernel a group, not ten a tensor
-        optimizer = self._recipes[0].func(groups, **{**self._recipes[0].keywords, "fused": True})
+        optimizer = self.recipes[0].func(groups, **{**self.recipes[0].keywords, "fused": True})
         if self._make_scheduler is None:
             return optimizer
         return [optimizer], [self._make_scheduler(optimizer)]

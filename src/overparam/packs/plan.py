@@ -5,13 +5,13 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from overparam.assemble import Parts, assemble
+from overparam.assemble import ConfigError, Parts
 from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
 from overparam.packs.memory import Footprint, budget, footprint
 
@@ -54,22 +54,26 @@ class Candidate:
     size: Footprint
 
 
-def plan(cfgs: Sequence[DictConfig], packing: Packing, jobs: int = 1) -> tuple[list[list[int]], Counter[str]]:
-    """Return packs of two and more runs, as indices into `cfgs`, and why the others run alone, counted.
+def plan(
+    runs: Sequence[tuple[DictConfig, Parts]], packing: Packing, jobs: int = 1
+) -> tuple[list[list[int]], Counter[str]]:
+    """Return packs of two and more runs, as indices into `runs`, and why the others run alone, counted.
 
     Args:
-        cfgs: the composed runs.
+        runs: the config and the parts of each run.
         packing: "auto" packs what pays on this device, "all" whatever can be packed, "off" nothing.
         jobs: how many packs may run on this machine at once; each takes its share of the memory.
     """
     alone: Counter[str] = Counter()
     if packing == "off":
         return [], alone
+    if packing not in get_args(Packing):
+        raise ConfigError(f"pack must be one of {', '.join(get_args(Packing))}, got {packing!r}")
     families: dict[str, list[Candidate]] = defaultdict(list)
     reasons: dict[str, str | None] = {}
-    for index, cfg in enumerate(cfgs):
+    sizes: dict[tuple[str, int, int], Footprint] = {}
+    for index, (cfg, parts) in enumerate(runs):
         key = _family(cfg)
-        parts = assemble(cfg)
         if key not in reasons:
             reasons[key] = _obstacle(cfg, parts, packing)
         if (reason := reasons[key]) is not None:
@@ -77,16 +81,12 @@ def plan(cfgs: Sequence[DictConfig], packing: Packing, jobs: int = 1) -> tuple[l
             continue
         data = parts.data
         key += f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
-        families[key].append(
-            Candidate(
-                index,
-                parts,
-                data.n_train,
-                cfg.model.get("width") or 0,
-                data.batch_size * parts.params,
-                footprint(parts, cfg.trainer.precision),
-            )
-        )
+        width = cfg.model.get("width") or 0
+        size = (key, width, data.n_train)
+        if size not in sizes:
+            sizes[size] = footprint(parts, cfg.trainer.precision)
+        cost = data.batch_size * parts.params
+        families[key].append(Candidate(index, parts, data.n_train, width, cost, sizes[size]))
     packs = []
     for candidates in families.values():
         for same in _alike(candidates):
@@ -94,8 +94,15 @@ def plan(cfgs: Sequence[DictConfig], packing: Packing, jobs: int = 1) -> tuple[l
                 packs += _by_memory(group, budget() / jobs)
     alone["no other run to be trained with"] += sum(len(pack) == 1 for pack in packs)
     packs = [pack for pack in packs if len(pack) > 1]
-    packs.sort(key=lambda pack: -sum(candidate.cost for candidate in pack))  # long ones first
+    while packs and len(packs) < jobs and len(longest := max(packs, key=_cost)) > 3:
+        packs.remove(longest)
+        packs += [longest[::2], longest[1::2]]  # no slot stays empty
+    packs.sort(key=_cost, reverse=True)  # long ones first
     return [[candidate.index for candidate in pack] for pack in packs], +alone
+
+
+def _cost(pack: list[Candidate]) -> float:
+    return sum(candidate.cost for candidate in pack)
 
 
 def _family(cfg: DictConfig) -> str:
@@ -121,6 +128,8 @@ def _obstacle(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
         return f"precision {cfg.trainer.precision} rounds too coarsely for a pack to equal its runs"
     if cfg.trainer.devices != 1:
         return "they use several devices"
+    if cfg.compile or cfg.channels_last:
+        return "they are compiled, or in channels-last order"
     optimizer = getattr(parts.optimizer, "func", parts.optimizer)
     if optimizer not in OPTIMIZERS:
         return f"{optimizer.__name__} cannot be packed"

@@ -26,7 +26,15 @@ from overparam.sweeps.identity import run_directory
 from overparam.sweeps.state import AlreadyRunning, describe, lock, record_failure
 from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.summary import read_summary
-from overparam.train import CHECKPOINT, checkpoint_step, close_run, open_run, train, write_provenance
+from overparam.train import (
+    CHECKPOINT,
+    checkpoint_step,
+    close_run,
+    interruptible,
+    open_run,
+    train,
+    write_provenance,
+)
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +130,8 @@ def _train_together(members: list[Member]) -> dict[Path, Result]:
         member.loggers = open_run(member.cfg, member.run_dir, member.step)
         write_provenance(member.run_dir, trainer)
     data = PackDataModule([member.parts.data for member in members])
-    trainer.fit(module, datamodule=data, ckpt_path=files[0] if first.step else None, weights_only=True)
+    with interruptible():
+        trainer.fit(module, datamodule=data, ckpt_path=files[0] if first.step else None, weights_only=True)
     seconds = clock.time_elapsed("train") / len(members)  # a member's share
     return {
         member.run_dir: _close(member, modules[id(member)], module.stack.member_state(position), seconds)

@@ -78,7 +78,7 @@ def run_sweep(
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
-        check(todo, launcher)
+        parts = check(todo, launcher)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         progress = Progress(
@@ -86,7 +86,7 @@ def run_sweep(
         )
         try:
             with progress:
-                results, new = _train(todo, launcher)
+                results, new = _train(todo, parts, launcher)
             failed |= new
         except KeyboardInterrupt:
             if progress.stopped_for is None:
@@ -97,14 +97,16 @@ def run_sweep(
     return results
 
 
-def check(runs: Sequence[Run], launcher: Launcher) -> None:
-    """Raise `ConfigError` if one of the runs could not be trained as asked."""
+def check(runs: Sequence[Run], launcher: Launcher) -> dict[Path, Any]:
+    """Return the parts of each run, by its directory; raises `ConfigError` if one could not be trained as asked."""
     from overparam.assemble import ConfigError, assemble
 
     if reason := misplaced(runs, launcher):
         raise ConfigError(reason)
-    for run in runs:
-        assemble(run.cfg).require_data()
+    parts = {run.directory: assemble(run.cfg) for run in runs}
+    for part in parts.values():
+        part.require_data()
+    return parts
 
 
 def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
@@ -132,7 +134,9 @@ def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
     return None
 
 
-def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Path, Failure]]:
+def _train(
+    todo: Sequence[Run], parts: dict[Path, Any], launcher: Launcher
+) -> tuple[list[Any], dict[Path, Failure]]:
     """Launch until every run has finished or failed; return Hydra's results, and the failures."""
     failed: dict[Path, Failure] = {}
     results: list[Any] = []
@@ -143,7 +147,7 @@ def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Pat
     while ready or elsewhere:
         if ready:
             batch, ready = ready, []
-            outcome = _launch(batch, launcher)
+            outcome = _launch(batch, parts, launcher)
             results += [result for result in outcome if isinstance(result, JobReturn)]
             for run, result in zip(batch, outcome, strict=True):
                 now = _settle(run, result, started)
@@ -175,22 +179,27 @@ def _train(todo: Sequence[Run], launcher: Launcher) -> tuple[list[Any], dict[Pat
     return results, failed
 
 
-def _launch(batch: Sequence[Run], launcher: Launcher) -> list[Any]:
+def _launch(batch: Sequence[Run], parts: dict[Path, Any], launcher: Launcher) -> list[Any]:
     """Return for each run Hydra's result, or the exception that it raised, or `Lost`."""
-    jobs = []
-    for run in batch:
-        # A worker may have another working directory.
-        logs = str(run.directory.parent.parent.absolute()).replace("'", "\\'")
-        jobs.append([*run.overrides, f"paths.logs='{logs}'"])
+    from overparam.packs.job import overrides, pack_runs
+
+    slots = len(launcher.slots()) if hasattr(launcher, "slots") else 1
+    jobs = pack_runs(batch, parts, slots)
+    # A worker may have another working directory.
+    composed = [overrides(job, str(job[0].directory.parent.parent.absolute())) for job in jobs]
     try:
-        results: list[Any] = list(launcher.launch(jobs, initial_job_idx=0))
+        results: list[Any] = list(launcher.launch(composed, initial_job_idx=0))
     except KeyboardInterrupt:
         _cancel_slurm_jobs(launcher)
         raise
     except Exception as error:
         log.warning("the launcher gave up: %s", describe(error))
         return [Lost(error)] * len(batch)
-    return [r._return_value if isinstance(r._return_value, Exception) else r for r in results]
+    outcome: dict[Path, Any] = {}
+    for job, r in zip(jobs, results, strict=True):
+        result = r._return_value if isinstance(r._return_value, Exception) else r
+        outcome |= {run.directory: result for run in job}
+    return [outcome[run.directory] for run in batch]
 
 
 def _cancel_slurm_jobs(launcher: Any) -> None:

@@ -1,0 +1,90 @@
+"""A pack as one job of a sweep, whatever launches it."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from overparam.assemble import Parts
+from overparam.packs.plan import plan
+from overparam.sweeps.grid import Run
+from overparam.sweeps.identity import run_directory
+from overparam.sweeps.state import AlreadyRunning, RunFailed
+
+log = logging.getLogger(__name__)
+
+PACKS = ".packs"  # in the sweep's folder: what each pack consists of
+
+
+def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> list[list[Run]]:
+    """Return the runs as jobs, each of one run or of several that are trained together, and say so.
+
+    Args:
+        runs: the runs to train.
+        parts: what each is made of, by its directory.
+        jobs: how many jobs run on this machine at once.
+    """
+    packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], runs[0].cfg.pack, jobs)
+    packed = {index for pack in packs for index in pack}
+    if packs:
+        log.info("%d runs are trained together in %d packs", len(packed), len(packs))
+    for reason, count in alone.items():
+        log.info("%d runs are trained alone: %s", count, reason)
+    together = [[runs[index] for index in pack] for pack in packs]
+    return together + [[run] for index, run in enumerate(runs) if index not in packed]
+
+
+def overrides(job: Sequence[Run], logs: str) -> list[str]:
+    """Return what a launcher composes the job from: a run's overrides, and where its pack's members are listed."""
+    quoted = logs.replace("'", "\\'")
+    first = [*job[0].overrides, f"paths.logs='{quoted}'"]
+    if len(job) == 1:
+        return first
+    members = []
+    for run in job:
+        cfg = OmegaConf.to_container(run.cfg, resolve=True)
+        assert isinstance(cfg, dict)
+        members.append({**cfg, "paths": {**cfg["paths"], "logs": logs}})
+    text = json.dumps(members)
+    file = job[0].directory.parent / PACKS / f"{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    path = str(file.absolute()).replace("'", "\\'")
+    return [*first, f"+members='{path}'"]
+
+
+def members(cfg: DictConfig) -> list[DictConfig]:
+    """Return the configs of the runs of a job: of a pack's members, or the one that `cfg` is."""
+    if not cfg.get("members"):
+        return [cfg]
+    return [OmegaConf.create(member) for member in json.loads(Path(cfg.members).read_text())]
+
+
+def run_job(cfg: DictConfig, show: bool = False) -> float | None:
+    """Train the run or the pack that `cfg` describes; return what a search minimizes, of a pack its lowest.
+
+    Args:
+        cfg: the config that the job was composed to.
+        show: see `overparam.train.train`.
+
+    Raises:
+        RunFailed: if members of a pack failed; their directories say why.
+        AlreadyRunning: if another process is training the run, or what is left of the pack.
+    """
+    from overparam.packs.train import train_pack
+    from overparam.train import train
+
+    cfgs = members(cfg)
+    if len(cfgs) == 1:
+        return train(cfg, show)[cfg.objective]
+    results = train_pack(cfgs)
+    errors = {run_directory(c): r for c, r in zip(cfgs, results, strict=True) if isinstance(r, Exception)}
+    if errors and all(isinstance(error, AlreadyRunning) for error in errors.values()):
+        raise next(iter(errors.values()))
+    if errors:
+        first = next(iter(errors)).name
+        raise RunFailed(f"{len(errors)} of the pack's {len(cfgs)} runs failed, the first is {first}")
+    return min(result[cfg.objective] for result in results if not isinstance(result, Exception))
