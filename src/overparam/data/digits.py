@@ -1,5 +1,6 @@
 """The 8x8 handwritten digits that ship inside scikit-learn: real images, no download."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,9 +26,7 @@ class Digits(PoolDataModule):
 
     def load(self) -> Pool:
         """Return the standardized images and their classes."""
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
+        digits = _digits()
         x = torch.from_numpy(digits.images).float().unsqueeze(1) / 16
         y = torch.from_numpy(digits.target).long()
         order = torch.randperm(len(x), generator=generator(0, "digits", "test split"))
@@ -35,3 +34,10 @@ class Digits(PoolDataModule):
         x = (x - x[pool].mean()) / x[pool].std()
         self.black = float(x.min())
         return Pool(x[pool], y[pool], x[test], y[test])
+
+
+@cache
+def _digits() -> Any:
+    from sklearn.datasets import load_digits
+
+    return load_digits()

@@ -14,6 +14,8 @@ from overparam.models.module import Loss
 from overparam.packs.data import PackDataModule, sample_mask, stack_padded
 from overparam.packs.module import PackModule, member_losses
 
+CHUNK_NUMBERS = 2**22  # what all members' inputs of a forward pass may hold
+
 
 class Logged(Protocol):
     """A member of a pack: where its numbers go, and whether it diverged."""
@@ -28,7 +30,7 @@ class PackEvaluation(Evaluation):
     Args:
         members: in the order of the pack.
         per_decade: see `Evaluation`.
-        batch_size: samples a forward pass, of all members together.
+        batch_size: most samples of a member in a forward pass.
     """
 
     def __init__(self, members: Sequence[Logged], per_decade: int, batch_size: int) -> None:
@@ -67,14 +69,15 @@ def evaluate_members(
         forward: the pack, [M, N, *input_shape] -> [M, K, N].
         splits: the members' samples.
         loss: "cross_entropy" or "mse".
-        batch_size: samples a forward pass, of all members together.
+        batch_size: most samples of a member in a forward pass.
     """
     device = splits[0].y.device
     dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
     lengths = [len(split) for split in splits]
     mask = sample_mask(lengths).to(device)
     sums = torch.zeros(4, len(splits), dtype=dtype, device=device)
-    step = max(batch_size // len(splits), 64)
+    sample = len(splits) * splits[0].x[0].numel()
+    step = min(batch_size, max(CHUNK_NUMBERS // sample, 64))
     for start in range(0, max(lengths), step):
         rows = slice(start, start + step)
         x_ = stack_padded([split.inputs(rows) for split in splits])

@@ -4,6 +4,10 @@ A network of somebody else's then needs no flag: it is packed if a small trial s
 """
 
 import copy
+import os
+import signal
+import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +15,32 @@ from torch import Tensor, nn
 from overparam.packs.stack import Stack, corner
 
 SAMPLES = 4
+PATIENCE = 60.0  # seconds that a trial may take
 TOLERANCE = 1e-8  # of float64 results of order one; an inexact network is off by far more
+
+
+def survives(trial: Callable[[], bool]) -> bool:
+    """Return what `trial` does, or False if it raises, hangs, ends its process or crashes it.
+
+    It runs in a forked process: a network may do anything, and a sweep must outlive it.
+    """
+    child = os.fork()
+    if child == 0:
+        result = False
+        try:
+            torch.set_num_threads(1)  # OpenMP's other threads did not come along
+            result = trial()
+        finally:
+            os._exit(0 if result else 1)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
 
 
 def packing_is_exact(net: nn.Module, input_shape: tuple[int, ...]) -> bool:
@@ -33,6 +62,8 @@ def padding_is_exact(narrow: nn.Module, wide: nn.Module, input_shape: tuple[int,
         expected = narrow.train()(x)
     except (RuntimeError, ValueError, KeyError, AttributeError):
         return False  # vmap meets something it cannot do: random numbers, a branch on data, another structure
+    if outputs[0].T.shape != expected.shape:
+        return False
     if not torch.allclose(outputs[0].T, expected, rtol=TOLERANCE, atol=TOLERANCE):
         return False
     gradients = torch.autograd.grad(outputs.square().sum(), stack.trained(), allow_unused=True)

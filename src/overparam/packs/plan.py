@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from overparam.assemble import ConfigError, Parts
-from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
+from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent, survives
 from overparam.packs.memory import Footprint, budget, footprint
 
 log = logging.getLogger(__name__)
@@ -69,27 +69,20 @@ def plan(
         return [], alone
     if packing not in get_args(Packing):
         raise ConfigError(f"pack must be one of {', '.join(get_args(Packing))}, got {packing!r}")
-    families: dict[str, list[Candidate]] = defaultdict(list)
-    reasons: dict[str, str | None] = {}
-    sizes: dict[tuple[str, int, int], Footprint] = {}
+    families: dict[str, list[int]] = defaultdict(list)
     for index, (cfg, parts) in enumerate(runs):
-        key = _family(cfg)
-        if key not in reasons:
-            reasons[key] = _obstacle(cfg, parts, packing)
-        if (reason := reasons[key]) is not None:
-            alone[reason] += 1
-            continue
         data = parts.data
-        key += f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
-        width = cfg.model.get("width") or 0
-        size = (key, width, data.n_train)
-        if size not in sizes:
-            sizes[size] = footprint(parts, cfg.trainer.precision)
-        cost = data.batch_size * parts.params
-        families[key].append(Candidate(index, parts, data.n_train, width, cost, sizes[size]))
+        size = f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
+        families[_family(cfg) + size].append(index)
     packs = []
-    for candidates in families.values():
-        for same in _alike(candidates):
+    for indices in families.values():
+        if len(indices) == 1:
+            alone["no other run to be trained with"] += 1
+            continue
+        if (reason := _obstacle(*runs[indices[0]], packing)) is not None:
+            alone[reason] += len(indices)
+            continue
+        for same in _alike(_candidates(runs, indices)):
             for group in _by_padding(same):
                 packs += _by_memory(group, budget() / jobs)
     alone["no other run to be trained with"] += sum(len(pack) == 1 for pack in packs)
@@ -99,6 +92,19 @@ def plan(
         packs += [longest[::2], longest[1::2]]  # no slot stays empty
     packs.sort(key=_cost, reverse=True)  # long ones first
     return [[candidate.index for candidate in pack] for pack in packs], +alone
+
+
+def _candidates(runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int]) -> list[Candidate]:
+    sizes: dict[tuple[int, int], Footprint] = {}
+    candidates = []
+    for index in indices:
+        cfg, parts = runs[index]
+        size = width, n_train = cfg.model.get("width") or 0, parts.data.n_train
+        if size not in sizes:
+            sizes[size] = footprint(parts, cfg.trainer.precision)
+        cost = parts.data.batch_size * parts.params
+        candidates.append(Candidate(index, parts, n_train, width, cost, sizes[size]))
+    return candidates
 
 
 def _cost(pack: list[Candidate]) -> float:
@@ -133,12 +139,13 @@ def _obstacle(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
     optimizer = getattr(parts.optimizer, "func", parts.optimizer)
     if optimizer not in OPTIMIZERS:
         return f"{optimizer.__name__} cannot be packed"
-    net = parts.build_net()
+    with torch.device("meta"):
+        net = parts.build_net()
     on_cpu = cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available()
     has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in net.modules())
     if packing == "auto" and on_cpu and has_convolutions:
         return "convolutions run no faster in a pack on a CPU"
-    if not packing_is_exact(net, parts.data.input_shape):
+    if not survives(lambda: packing_is_exact(parts.build_net(), parts.data.input_shape)):
         return "the network cannot be packed exactly (random numbers, or operations that vmap lacks)"
     return None
 
@@ -146,12 +153,14 @@ def _obstacle(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
 def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
     """Split a family where its widths, or its full-batch sizes, cannot be padded exactly."""
     narrow, wide = (end(candidates, key=lambda c: c.width) for end in (min, max))
-    small, shape = narrow.parts.build_net(), narrow.parts.data.input_shape
+    build, shape = narrow.parts.build_net, narrow.parts.data.input_shape
     keys = []
-    if narrow.width != wide.width and not padding_is_exact(small, wide.parts.build_net(), shape):
+    if narrow.width != wide.width and not survives(
+        lambda: padding_is_exact(build(), wide.parts.build_net(), shape)
+    ):
         keys.append("width")
-    is_full_batch = narrow.parts.data.batch_size == narrow.n_train
-    if is_full_batch and not samples_are_independent(small, shape):
+    has_full_batches = narrow.parts.data.batch_size == narrow.n_train
+    if has_full_batches and not survives(lambda: samples_are_independent(build(), shape)):
         keys.append("n_train")
     groups = defaultdict(list)
     for candidate in candidates:

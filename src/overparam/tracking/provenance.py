@@ -25,13 +25,18 @@ def _git_state() -> tuple[str | None, str]:
         return None, ""
 
 
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
 def provenance(device: str) -> dict[str, Any]:
     """Return commit, versions, device, host and command line of this process."""
     commit, diff = _git_state()
     return {
         "git_commit": commit,
         "git_dirty": bool(diff),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
         "python": platform.python_version(),
         "device": device,
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),

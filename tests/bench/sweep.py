@@ -1,0 +1,175 @@
+"""(a) A whole sweep of MLPs: packed, unpacked, a raw loop written by hand, and Lightning as templates use it."""
+
+import copy
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+from torch.utils.data import DataLoader, TensorDataset
+
+from overparam.assemble import assemble
+from overparam.measures.evaluation import log_spaced_steps
+from overparam.packs.plan import plan
+from overparam.packs.train import train_pack
+from overparam.train import train
+from tests.conftest import compose_config
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A sweep over widths and seeds."""
+
+    name: str
+    overrides: tuple[str, ...]
+    widths: tuple[int, ...]
+    seeds: int
+    steps: int
+
+    def configs(self, folder: Path, packing: str) -> list[DictConfig]:
+        base = compose_config(
+            *("logger=local", "trainer.accelerator=cpu", f"pack={packing}", f"paths.logs={folder}"),
+            *(f"trainer.max_steps={self.steps}", "data.label_noise=0.2", "optimizer.lr=1e-2"),
+            *self.overrides,
+        )
+        cfgs = []
+        for width in self.widths:
+            for seed in range(self.seeds):
+                cfg = copy.deepcopy(base)
+                cfg.model.width, cfg.seed = width, seed
+                cfgs.append(cfg)
+        return cfgs
+
+
+SMALL = (3, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
+FLAGSHIP = (3, 6, 10, 16, 20, 24, 32, 48, 64, 128, 256, 512)
+TEACHER = (
+    *("data=teacher", "data.input_dim=784", "data.num_outputs=10", "data.n_train=4000"),
+    *("data.test_size=1000", "data.batch_size=128"),
+)
+# Steps are few enough for a bench of minutes; what a step costs does not depend on how many there are.
+WORKLOADS = (
+    Workload("digits, batch 128, widths 3..64", ("data.batch_size=128",), SMALL, 5, 1000),
+    Workload("digits, full batch of 1200, widths 3..64", (), SMALL, 5, 300),
+    Workload("digits, full batch of 1200, widths 3..512 (recipe A)", (), FLAGSHIP, 5, 300),
+    Workload("784 dimensions, batch 128, widths 3..64", TEACHER, SMALL, 5, 300),
+)
+
+
+def packed(workload: Workload, folder: Path) -> None:
+    """The lab's way: what the sweeper plans, run by one process."""
+    runs = [(cfg, assemble(cfg)) for cfg in workload.configs(folder, "auto")]
+    packs, _ = plan(runs, "auto")
+    together = {index for pack in packs for index in pack}
+    for pack in packs:
+        train_pack([runs[index][0] for index in pack])
+    for index, (cfg, _) in enumerate(runs):
+        if index not in together:
+            train(cfg)
+
+
+def unpacked(workload: Workload, folder: Path) -> None:
+    """The lab's single runs, one after the other."""
+    for cfg in workload.configs(folder, "off"):
+        train(cfg)
+
+
+def by_hand(workload: Workload, folder: Path) -> None:
+    """The loop a careful person writes: data as tensors, no DataLoader, evaluation at the same steps."""
+    for cfg in workload.configs(folder, "off"):
+        parts = assemble(cfg)
+        data, module = parts.data, parts.build_module()
+        data.setup()
+        x, y, test = data.train.inputs(), data.train.y, data.test
+        test_x, net = test.inputs(), module.net
+        optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
+        evaluated, order = set(log_spaced_steps(workload.steps, 10)), torch.randperm(len(x))
+        start = 0
+        for step in range(1, workload.steps + 1):
+            if data.batch_size == len(x):
+                batch, target = x, y
+            else:
+                if start + data.batch_size > len(x):
+                    start, order = 0, torch.randperm(len(x))
+                index = order[start : start + data.batch_size]
+                start += data.batch_size
+                batch, target = x[index], y[index]
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(batch), target).backward()
+            optimizer.step()
+            if step in evaluated:
+                net.eval()
+                with torch.no_grad():
+                    for inputs, labels in ((x, y), (test_x, test.y)):
+                        outputs = net(inputs)
+                        (outputs.argmax(1) != labels).float().mean().item()
+                        torch.nn.functional.cross_entropy(outputs, labels).item()
+                net.train()
+
+
+class Plain(L.LightningModule):
+    """The LightningModule of the templates: automatic optimization, a metric logged at each step."""
+
+    def __init__(self, net: torch.nn.Module, lr: float) -> None:
+        super().__init__()
+        self.net, self.lr = net, lr
+
+    def training_step(self, batch: Sequence[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        loss = torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+        self.log("train/loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Sequence[torch.Tensor], batch_idx: int) -> None:
+        outputs = self.net(batch[0])
+        self.log("val/loss", torch.nn.functional.cross_entropy(outputs, batch[1]))
+        self.log("val/error", (outputs.argmax(1) != batch[1]).float().mean())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+def plain_lightning(workload: Workload, folder: Path) -> None:
+    """Lightning with DataLoader(TensorDataset), validating once an epoch, as templates do it."""
+    for cfg in workload.configs(folder, "off"):
+        parts = assemble(cfg)
+        data, module = parts.data, parts.build_module()
+        data.setup()
+        loaders = [
+            DataLoader(TensorDataset(split.inputs(), split.y), size, shuffle=shuffle)
+            for split, size, shuffle in (
+                (data.train, data.batch_size, True),
+                (data.test, len(data.test), False),
+            )
+        ]
+        trainer = L.Trainer(
+            max_steps=workload.steps,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+        trainer.fit(Plain(module.net, cfg.optimizer.lr), *loaders)
+
+
+WAYS: dict[str, Callable[[Workload, Path], None]] = {
+    "packed": packed,
+    "unpacked": unpacked,
+    "by hand": by_hand,
+    "plain Lightning": plain_lightning,
+}
+
+
+def seconds(way: str, workload: Workload) -> float:
+    """Return the wall time of the sweep, one way."""
+    logging.getLogger("overparam").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        WAYS[way](workload, Path(folder))
+        return time.perf_counter() - started
