@@ -33,8 +33,10 @@ def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> li
         log.info("%d runs are trained together in %d packs", len(packed), len(packs))
     for reason, count in alone.items():
         log.info("%d runs are trained alone: %s", count, reason)
-    together = [[runs[index] for index in pack] for pack in packs]
-    return together + [[run] for index, run in enumerate(runs) if index not in packed]
+    grouped = packs + [[index] for index in range(len(runs)) if index not in packed]
+    if jobs == 1:
+        grouped.sort(key=min)  # one after the other: in the order of the grid, not the long ones first
+    return [[runs[index] for index in job] for job in grouped]
 
 
 def overrides(job: Sequence[Run], logs: str) -> list[str]:
