@@ -41,8 +41,11 @@ class PackEvaluation(Evaluation):
         assert isinstance(module, PackModule)
         data: PackDataModule = trainer.datamodule  # type: ignore[attr-defined]
         module.eval()
+        size = self.batch_size
+        if not module.stack.is_batched:  # its activations are many times its inputs
+            size = min(size, max(member.batch_size for member in data.members))
         trains, tests = (
-            evaluate_members(module, [getattr(m, split) for m in data.members], module.loss, self.batch_size)
+            evaluate_members(module, [getattr(m, split) for m in data.members], module.loss, size)
             for split in ("train", "test")
         )
         module.train()

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from overparam.assemble import Parts
+from overparam.packs.stack import batched_layers
 
 ITEM_BYTES = {"32-true": 4, "64-true": 8}
 # Weight, gradient, up to two running means of the optimizer, and one copy for checkpoint or weights.
 COPIES_OF_PARAMETERS = 5
 # Of the largest activation: the gradients that live at once in the backward pass.
 COPIES_OF_LARGEST = 2
+# What vmap takes beyond that: it lays activations out anew for its grouped convolutions (measured on cnn3).
+COPIES_UNDER_VMAP = 2.5
 # What a pack may take of the memory that is free when it is planned.
 SHARE = 0.5
 
@@ -33,6 +36,8 @@ def footprint(parts: Parts, precision: str) -> Footprint:
         net = parts.build_net()
     saved, largest = saved_for_backward(net, data.input_shape)
     activations = data.batch_size * item * (saved + COPIES_OF_LARGEST * largest)
+    if batched_layers(net) is None:
+        activations *= COPIES_UNDER_VMAP
     sample = 4 * math.prod(data.input_shape)
     copies = 3 if data.batch_size == data.n_train else 2  # its own, the evaluation's, the full batch's
     return Footprint(COPIES_OF_PARAMETERS * item * parts.params + activations, copies * data.n_train * sample)

@@ -42,10 +42,15 @@ class Stack(nn.Module):
         for name, buffer in base.named_buffers():
             values = [pad(net.get_buffer(name), buffer.shape) for net in nets]
             self.register_buffer(_flat(name), torch.stack(values))
-        self._layers = _batched_layers(base)
+        self._layers = batched_layers(base)
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the members run as batched matrix products."""
+        return self._layers is not None
 
     def tensor(self, name: str) -> Tensor:
         """Return the stacked parameter or buffer [M, *shape] that a member's network calls `name`."""
@@ -135,7 +140,7 @@ def _flat(name: str) -> str:
     return name.replace(".", "/")  # a module may not register a name with a dot in it
 
 
-def _batched_layers(net: nn.Module) -> list[tuple[str, nn.Module]] | None:
+def batched_layers(net: nn.Module) -> list[tuple[str, nn.Module]] | None:
     """Return an MLP's layers by name if batched matrix products can run every one of them, else None."""
     if type(net) is not MLP:
         return None
