@@ -1,17 +1,31 @@
-# make demo   installs, trains the main experiment, prints where the figure is
-# make test   installs, checks style and types, runs the tests
+# make demo          installs, trains the main experiment, prints where the figure is
+# make test          installs, checks style and types, runs the tests
+# make test-engines  the tests on a real Ray cluster and a real SLURM (root on Debian; installs both)
+# make claims        the studies of configs/claim/, and the ledger of their verdicts
+# make bench         the benchmarks, as ratios
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo test test-engines claims bench check format clean
 
 demo: $(READY)
-	$(BIN)/python scripts/train.py -m experiment=model_wise
+	$(BIN)/python scripts/train.py -m experiment=model_wise hydra/launcher=local
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+test-engines: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[ray,slurm,optuna]'
+	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends munge slurm-wlm
+	$(BIN)/python -m pytest -m engines tests/engines
+
+claims: $(READY)
+	$(BIN)/python scripts/claims.py
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
 
 check: $(READY)
 	$(BIN)/ruff check .

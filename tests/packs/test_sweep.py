@@ -11,6 +11,7 @@ from tests.conftest import ROOT, command_line, read_json
 
 SWEEP = [
     "-m",
+    "pack=auto",
     "name=packed",
     "logger=local",
     "data.n_train=100",

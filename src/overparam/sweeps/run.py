@@ -75,10 +75,10 @@ def run_sweep(
         elif run.directory not in done:
             todo.append(run)
     given_up = f", {len(failed)} given up" if failed else ""
+    parts = check(todo, launcher) if todo else {}
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
-        parts = check(todo, launcher)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         progress = Progress(
