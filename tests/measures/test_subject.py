@@ -63,7 +63,8 @@ def test_every_measure_works_on_mlps_and_resnets(tmp_path, model):
     summary = train(cfg)
     last = read_metrics(run_directory(cfg))[-1]
     finite = {key for key, value in last.items() if math.isfinite(value)}
-    allowed = {"bound_spectral"}  # exists for MLPs with a positive margin only
+    # The first exists for MLPs with a positive margin only, the others for linear regression.
+    allowed = {"bound_spectral", "min_norm_distance", "nearest_interpolator_distance"}
     assert set(last) - finite <= allowed
     assert {"hessian_top", "kernel_change", "flops", "path_norm"} <= summary.keys() & finite
 

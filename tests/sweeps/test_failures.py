@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,5 +65,6 @@ def test_fail_fast_ends_at_the_first_failure(sweep: Callable[..., Sweep], tmp_pa
     code, output = hasty.run()
     assert code == 2
     assert list(failures(tmp_path / "bad")) == ["raise"]
-    assert "1 of 6 runs failed" in output.splitlines()[-1]
+    # The failure is noticed within a moment, in which the next run may fail as well, but never all three.
+    assert re.search(r"error: [12] of 6 runs failed", output.splitlines()[-1])
     assert len(results(tmp_path / "bad")) < 5

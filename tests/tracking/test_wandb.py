@@ -1,10 +1,11 @@
 """Against a loopback server that speaks W&B's protocol; nothing here reaches a network."""
 
-import shutil
 import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from wandb_server import WandbServer
@@ -44,7 +45,7 @@ def track(folder, identity="run-1", rows=ROWS, end=True, **options):
 
 def sync(folder):
     runs = [str(path) for path in sorted((folder / "wandb").glob("*run-*"))]
-    command = [shutil.which("wandb"), "sync", "--include-online", "--yes", *runs]
+    command = [str(Path(sys.executable).with_name("wandb")), "sync", "--include-online", "--yes", *runs]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=folder)
 
 

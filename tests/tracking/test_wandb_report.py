@@ -1,6 +1,7 @@
 import json
-import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -52,7 +53,10 @@ def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server,
     log(folder, mode="offline")
     (run,) = (folder / "report" / "wandb").glob("offline-run-*")
     subprocess.run(
-        [shutil.which("wandb"), "sync", "--yes", str(run)], check=True, capture_output=True, cwd=folder
+        [str(Path(sys.executable).with_name("wandb")), "sync", "--yes", str(run)],
+        check=True,
+        capture_output=True,
+        cwd=folder,
     )
     assert_logged(server.runs["report-sweep"])
 
