@@ -35,7 +35,9 @@ def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], tmp_path: 
     code, output = crashing.run()
     assert code == 2
     assert failures(tmp_path / "bad") == {how: (reason, 1) for how, reason in REASONS.items()}
-    assert len(results(tmp_path / "bad")) == 1
+    (done,) = results(tmp_path / "bad")
+    provenance = json.loads((tmp_path / "bad" / done / "provenance.json").read_text())
+    assert provenance["command"][:2] == ["train.py", "-m"]  # what was typed, not what a worker was told
     for reason in REASONS.values():
         assert reason in output
     assert "6 of 7 runs failed" in output.splitlines()[-1]

@@ -27,6 +27,7 @@ from overparam.sweeps.state import (
     record_failure,
     state,
 )
+from overparam.tracking.provenance import workers_know_the_command
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def run_sweep(
             [run.directory for run in finished], [run.directory for run in todo], master.objective, fail_fast
         )
         try:
-            with progress:
+            with progress, workers_know_the_command():
                 results, new = _train(todo, parts, launcher)
             failed |= new
         except KeyboardInterrupt:

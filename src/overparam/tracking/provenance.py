@@ -1,15 +1,19 @@
 """Where a result comes from: code, versions, machine, command."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+COMMAND = "OVERPARAM_COMMAND"  # environment variable; launchers hand the environment on
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb")
 
 
@@ -30,8 +34,23 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
+def command_line() -> list[str]:
+    """Return what a person typed: this process's command line, or that of the sweep it works for."""
+    return json.loads(os.environ.get(COMMAND) or json.dumps([Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+
+@contextmanager
+def workers_know_the_command() -> Iterator[None]:
+    """Give processes and jobs that are started meanwhile this process's `command_line`."""
+    os.environ[COMMAND] = json.dumps(command_line())
+    try:
+        yield
+    finally:
+        del os.environ[COMMAND]
+
+
 def provenance(device: str) -> dict[str, Any]:
-    """Return commit, versions, device, host and command line of this process."""
+    """Return commit, versions, device, host and the command line behind this process."""
     commit, diff = _git_state()
     return {
         "git_commit": commit,
@@ -42,7 +61,7 @@ def provenance(device: str) -> dict[str, Any]:
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "host": platform.node(),
         "platform": platform.platform(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": command_line(),
     }
 
 
