@@ -61,12 +61,12 @@ def test_in_this_process_an_exception_costs_one_run_and_is_tried_again(
     assert "1 finished, 0 to train, 3 given up" in output
 
 
-def test_fail_fast_ends_at_the_first_failure(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_fail_fast_ends_within_moments_of_the_first_failure(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
     grid = ("+model.how=raise,none", "seed=0,1,2", "trainer.max_steps=3000")
     hasty = sweep("name=bad", CRASHING, *grid, "hydra.sweeper.fail_fast=true")
     code, output = hasty.run()
     assert code == 2
     assert list(failures(tmp_path / "bad")) == ["raise"]
-    # The failure is noticed within a moment, in which the next run may fail as well, but never all three.
-    assert re.search(r"error: [12] of 6 runs failed", output.splitlines()[-1])
-    assert len(results(tmp_path / "bad")) < 5
+    # A failure is noticed within a second: runs that fail in milliseconds may follow it, runs that train may not.
+    assert re.search(r"error: [123] of 6 runs failed", output.splitlines()[-1])
+    assert len(results(tmp_path / "bad")) < 3
