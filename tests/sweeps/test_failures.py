@@ -61,7 +61,9 @@ def test_in_this_process_an_exception_costs_one_run_and_is_tried_again(
     assert "1 finished, 0 to train, 3 given up" in output
 
 
-def test_fail_fast_ends_within_moments_of_the_first_failure(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_fail_fast_ends_within_moments_of_the_first_failure(
+    sweep: Callable[..., Sweep], tmp_path: Path
+) -> None:
     grid = ("+model.how=raise,none", "seed=0,1,2", "trainer.max_steps=3000")
     hasty = sweep("name=bad", CRASHING, *grid, "hydra.sweeper.fail_fast=true")
     code, output = hasty.run()
