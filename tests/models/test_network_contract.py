@@ -91,6 +91,7 @@ def test_convolutions_refuse_vectors(name):
 @pytest.mark.parametrize(
     ("name", "knobs", "message"),
     [
+        ("mlp", {"init": "pytorch", "parametrization": "ntk"}, "model.init=pytorch is for"),
         ("linear", {"init": "uniform"}, "init must be one of zero, normal, got 'uniform'"),
         ("random_features", {"features": "tanh"}, "features must be one of rbf, relu, got 'tanh'"),
         ("random_features", {"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),

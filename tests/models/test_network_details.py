@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from overparam.models.cnn import CNN
+from overparam.models.mlp import MLP
 from overparam.models.preact_resnet import PreActResNet
 from overparam.models.resnet_cifar import BasicBlock, ResNetCifar, ZeroPadShortcut
 from overparam.models.wide_resnet import WideResNet
@@ -50,8 +51,19 @@ def test_dropout_acts_in_training_only_and_only_if_asked_for():
         ),
         (lambda: PreActResNet(CIFAR, 10, 16), "layer4.1.conv1", math.sqrt(1 / (3 * 9 * 128))),
         (lambda: CNN(CIFAR, 10, 16), "11", math.sqrt(1 / (3 * 9 * 64))),
+        (lambda: MLP((64,), 10, 300, depth=2), "layers.3", math.sqrt(2 / 300)),
+        (lambda: MLP((64,), 10, 300, depth=2, init="lecun"), "layers.3", math.sqrt(1 / 300)),
+        (lambda: MLP((64,), 10, 300, depth=2, init="pytorch"), "layers.3", math.sqrt(1 / (3 * 300))),
     ],
 )
 def test_initial_standard_deviation_is_the_papers(net, layer, std):
     torch.manual_seed(0)
     assert net().get_submodule(layer).weight.std().item() == pytest.approx(std, rel=0.02)
+
+
+def test_pytorch_init_is_that_of_its_linear_layers():
+    net = MLP((64,), 10, 300, init="pytorch")
+    readout = net.layers[-1]
+    for tensor in (readout.weight, readout.bias):
+        assert 0 < tensor.abs().max() <= 1 / math.sqrt(300)
+    assert readout.weight.abs().max() > 0.99 / math.sqrt(300)

@@ -10,7 +10,7 @@ from overparam.models.checks import check_choice, check_positive_integer, check_
 
 Activation = Literal["relu", "gelu", "tanh", "identity"]
 Norm = Literal["none", "batch", "layer"]
-Init = Literal["he", "lecun"]
+Init = Literal["he", "lecun", "pytorch"]
 Parametrization = Literal["standard", "ntk", "mup"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -20,7 +20,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
 }
 NORMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0}
+GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0, "pytorch": 1 / 3}
 
 
 class MLP(nn.Module):
@@ -56,12 +56,13 @@ class MLP(nn.Module):
         activation: the nonlinearity, one of "relu", "gelu", "tanh", "identity".
         norm: before the activation, one of "none", "batch", "layer".
         dropout: probability of dropping a hidden unit, after the activation.
-        init: scale of the hidden weights, "he" or "lecun".
+        init: scale of the hidden weights, "he" or "lecun"; or "pytorch", the default of `nn.Linear` for all
+            layers: weights and biases U(-1/√fan_in, 1/√fan_in).
         parametrization: "standard", "ntk" or "mup", see above.
 
     Raises:
-        ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" with a norm, whose scales
-            it does not cover.
+        ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" with a norm, or init
+            "pytorch" with "ntk" or "mup", whose scales they do not cover.
     """
 
     def __init__(
@@ -87,6 +88,10 @@ class MLP(nn.Module):
             raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
         if parametrization == "mup" and norm != "none":
             raise ValueError(f"model.parametrization=mup is for model.norm=none, got norm={norm}")
+        if parametrization != "standard" and init == "pytorch":
+            raise ValueError(
+                f"model.init=pytorch is for model.parametrization=standard, got {parametrization}"
+            )
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = math.prod(input_shape)
         for position in range(depth):
@@ -112,6 +117,10 @@ class MLP(nn.Module):
             _linear(width, num_outputs, std, scale=1.0 if parametrization == "standard" else spread)
         )
         self.layers = nn.Sequential(*layers)
+        if init == "pytorch":
+            for layer in layers:
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs [N, K] for inputs [N, *input_shape]."""
