@@ -35,3 +35,9 @@ def mlps(tmp_path_factory):
 @pytest.fixture(scope="package")
 def cnns(tmp_path_factory):
     return pair(tmp_path_factory.mktemp("cnns"), "model=cnn3", "model.width=3", "data.batch_size=20")
+
+
+@pytest.fixture(scope="package")
+def resnets(tmp_path_factory):
+    small = ("model=preact_resnet18", "model.width=2", "model.blocks=[1,1]", "data.batch_size=20")
+    return pair(tmp_path_factory.mktemp("resnets"), *small, "optimizer.lr=1e-2")

@@ -3,25 +3,24 @@ import copy
 import pytest
 import torch
 
-from overparam.assemble import ConfigError
-from overparam.models.preact_resnet import PreActResNet
 from overparam.studies.connectivity import mode_connectivity
 from overparam.studies.ensembles import ensembles
 from overparam.studies.finished import loss_and_error
 from overparam.studies.interpolation import average, barrier, recompute_statistics
-from overparam.studies.matching import hidden_layers, match_weights, permute
+from overparam.studies.matching import match_weights
+from overparam.studies.permutations import hidden_groups, permute
 from overparam.tracking.summary import read_summary
 from overparam.train import run_directory
 
 
-@pytest.fixture(params=["mlps", "cnns"])
+@pytest.fixture(params=["mlps", "cnns", "resnets"])
 def runs(request):
     return request.getfixturevalue(request.param)
 
 
 def shuffled(net, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(layer.weight), generator=rng) for layer, _, _ in hidden_layers(net)]
+    orders = [torch.randperm(group.units, generator=rng) for group in hidden_groups(net)]
     return permute(net, orders)
 
 
@@ -57,11 +56,6 @@ def test_matching_brings_weights_nearer_and_keeps_the_function(runs):
     assert distance(found) < distance(second)
     x = runs[0].test.x[:50]
     torch.testing.assert_close(found(x), second(x), rtol=1e-4, atol=1e-5)
-
-
-def test_residual_networks_are_refused():
-    with pytest.raises(ConfigError, match="residual network ties"):
-        hidden_layers(PreActResNet((1, 8, 8), 10, width=2, blocks=(1,)))
 
 
 def test_barrier_is_the_height_above_the_chord():

@@ -15,7 +15,7 @@ def ensembles(runs: Sequence[FinishedRun], matched: bool = False) -> list[dict[s
 
     Args:
         runs: two finished runs or more that differ in initialization and batch order only.
-        matched: also average the weights after permuting all to the first (chains of layers only).
+        matched: also average the weights after permuting the units of all to match the first.
 
     Returns:
         One row: `members`; `error_member`, mean test error of the members; `error_ensemble`, that of their

@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torch import nn
+
+from overparam.assemble import ConfigError
+from overparam.measures.norms import BATCH_NORMS
+from overparam.models.cnn import CNN
+from overparam.models.mlp import MLP
+from overparam.models.preact_resnet import PreActResNet
+from overparam.models.random_features import RandomFeatures
+from overparam.models.resnet_cifar import ResNetCifar
+from overparam.models.resnet_imagenet import ResNetImageNet
+from overparam.models.wide_resnet import WideResNet
+from overparam.studies.matching import match_weights
+from overparam.studies.permutations import hidden_groups, permute
+
+IMAGE = (1, 8, 8)
+# Networks, and the sizes of their groups of units: chains, the insides of blocks, and residual streams.
+NETWORKS = {
+    "mlp": (lambda: MLP(IMAGE, 10, 7, depth=2), [7, 7]),
+    "mlp with batch norm": (lambda: MLP(IMAGE, 10, 7, depth=3, norm="batch"), [7, 7, 7]),
+    "mlp with layer norm": (lambda: MLP(IMAGE, 10, 7, norm="layer", activation="gelu", dropout=0.2), [7]),
+    "mup": (lambda: MLP(IMAGE, 10, 7, parametrization="mup"), [7]),
+    "cnn": (lambda: CNN(IMAGE, 10, 3, stages=3), [3, 6, 12]),
+    "flattened images": (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10)), [4]),
+    "preact resnet": (lambda: PreActResNet(IMAGE, 10, 2, blocks=(2, 1)), [2, 2, 2, 4, 4]),
+    "wide resnet": (lambda: WideResNet(IMAGE, 10, 2, depth=10, widen_factor=2), [2, 4, 4, 8, 8, 16, 16]),
+    "resnet, option A": (
+        lambda: ResNetCifar(IMAGE, 10, 3, depth=8),
+        [3, 6, 12],
+    ),  # zero padding ties the stream
+    "resnet, option B": (lambda: ResNetCifar(IMAGE, 10, 3, depth=8, shortcut="B"), [3, 3, 6, 6, 12, 12]),
+    "resnet18": (lambda: ResNetImageNet(IMAGE, 10, 2), [2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 16]),
+}
+
+
+def randomized(name):
+    torch.manual_seed(0)
+    build, sizes = NETWORKS[name]
+    net = build().double().eval()
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    for module in net.modules():
+        if isinstance(module, BATCH_NORMS):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return net, sizes
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_permuting_hidden_units_leaves_outputs_alone(name):
+    net, sizes = randomized(name)
+    groups = hidden_groups(net)
+    assert sorted(group.units for group in groups) == sorted(sizes)
+    shuffled = permute(net, [torch.arange(group.units).roll(1) for group in groups])
+    places = {place.name for group in groups for place in group.places}
+    before, after = net.state_dict(), shuffled.state_dict()
+    assert {key for key in before if not torch.equal(before[key], after[key])} == places
+    x = torch.randn(20, *IMAGE, dtype=torch.float64)
+    torch.testing.assert_close(shuffled(x), net(x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_matching_undoes_a_permutation(name):
+    net, _ = randomized(name)
+    shuffled = permute(net, [torch.randperm(group.units) for group in hidden_groups(net)])
+    for found, wanted in zip(match_weights(shuffled, net).parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_more_starts_bring_weights_no_farther():
+    torch.manual_seed(0)
+    ours, goal = (MLP(IMAGE, 10, 20, depth=3) for _ in range(2))
+
+    def overlap(net):
+        return sum((a * b).sum() for a, b in zip(net.parameters(), goal.parameters(), strict=True)).item()
+
+    reached = [overlap(match_weights(ours, goal, restarts=count)) for count in (1, 5, 20)]
+    assert overlap(ours) < reached[0] <= reached[1] <= reached[2]
+    assert reached[0] < reached[2]
+
+
+def test_a_network_without_hidden_units_of_its_own_is_refused():
+    with pytest.raises(ConfigError, match="no hidden units"):
+        hidden_groups(RandomFeatures(IMAGE, 10, 5))
