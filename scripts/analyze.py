@@ -32,11 +32,14 @@ def run(cfg: DictConfig) -> None:
         table = study(folder, name, get_method(target), group, knobs)
     except (ExpectedError, FileNotFoundError, ValueError) as error:
         sys.exit(fail(error))  # Hydra would print a line of its own first
-    config = [c for c in table.columns if "." in c]
-    shown = [*swept(table), *(c for c in table.columns if c not in config and c != "identity")]
-    with pl.Config(tbl_cols=-1, tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        print(table.select(list(dict.fromkeys(shown))))
-    print(folder / "studies" / f"{name}.csv")
+    seeds = [c for c in ("data.seed",) if c in table.columns and table[c].n_unique() > 1]
+    found = [c for c in table.columns if "." not in c and c not in ("identity", "first", "second")]
+    layout: Any = {"tbl_rows": 60, "tbl_cols": -1, "tbl_width_chars": 200, "float_precision": 4}
+    with pl.Config(**layout, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+        shown = table.sort(swept(table), maintain_order=True)
+        print(shown.select(list(dict.fromkeys([*swept(table), *seeds, *found]))))
+    for path in sorted((folder / "studies").glob(f"{name}.*")):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -161,17 +161,11 @@ def build_evaluation(cfg: DictConfig) -> Evaluation:
 
 def build_trainer(cfg: DictConfig, **arguments: Any) -> L.Trainer:
     """Return the Trainer of `cfg.trainer` with the lab's fixed choices; raises `ConfigError`."""
-    return _build(
-        cfg,
-        "trainer",
-        max_epochs=-1,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=True,
-        use_distributed_sampler=False,
-        **arguments,
-    )
+    fixed = {
+        **{"max_epochs": -1, "num_sanity_val_steps": 0, "use_distributed_sampler": False},
+        **{"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": True},
+    }
+    return _build(cfg, "trainer", **(fixed | arguments))
 
 
 def check_precision(precision: Any, accelerator: str) -> None:

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from overparam.assemble import ConfigError
 from overparam.studies.connectivity import mode_connectivity
 from overparam.studies.ensembles import ensembles
 from overparam.studies.finished import loss_and_error
@@ -98,7 +99,7 @@ def test_runs_on_different_data_are_no_pair(mlps, tmp_path):
     from dataclasses import replace
 
     data = replace(mlps[1].train, y=(mlps[1].train.y + 1) % 10)
-    with pytest.raises(ValueError, match=r"fix data\.seed"):
+    with pytest.raises(ConfigError, match=r"different data: fix data\.seed"):
         mode_connectivity([mlps[0], replace(mlps[1], train=data)])
 
 

@@ -3,7 +3,8 @@ import torch
 
 from overparam.models.mlp import MLP
 from overparam.studies.finished import loss_and_error
-from overparam.studies.pruning import lottery_ticket, masked, prune_smallest, retrain
+from overparam.studies.pruning import lottery_ticket, masked, prune_smallest
+from overparam.studies.retraining import retrain
 
 
 def test_the_smallest_remaining_weights_go_layer_by_layer():
@@ -18,14 +19,6 @@ def test_the_smallest_remaining_weights_go_layer_by_layer():
     twice = prune_smallest(masked(net, once), once, 0.5, 0.2)
     assert twice[first].sum() == 5
     assert bool((twice[first] <= once[first]).all())  # nothing pruned comes back
-
-
-def test_retraining_the_whole_start_is_the_run_again(mlps):
-    run = mlps[0]
-    ones = {name: torch.ones_like(p) for name, p in run.net.named_parameters() if p.ndim > 1}
-    again = retrain(run, run.new_net(), ones)
-    for a, b in zip(again.parameters(), run.net.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["mlps", "cnns"])

@@ -1,16 +1,21 @@
+import inspect
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
+from hydra.utils import get_method
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
+from overparam.assemble import ConfigError
 from overparam.studies.ensembles import ensembles
-from overparam.studies.study import study
+from overparam.studies.study import VARIED, study
+from overparam.train import run_directory
 from tests.conftest import ROOT
 
 
 def test_runs_are_grouped_by_all_but_the_seed_and_studied_once(mlps):
-    from overparam.train import run_directory
-
     folder = run_directory(mlps[0].cfg).parent
     calls = []
 
@@ -31,25 +36,71 @@ def test_runs_are_grouped_by_all_but_the_seed_and_studied_once(mlps):
     assert sorted(alone["seed"]) == [0, 1]
 
 
+def test_groups_of_every_kind(mlps):
+    folder = run_directory(mlps[0].cfg).parent
+    sizes = {}
+    for group in ("run", "seed", "steps", "samples"):
+        table = study(folder, f"count_{group}", lambda runs: [{"size": len(runs)}], group, {})
+        sizes[group] = table["size"].to_list()
+    assert sizes == {"run": [1, 1], "seed": [2], "steps": [1, 1], "samples": [2]}
+
+
+def test_a_figure_is_drawn_from_the_rows_with_what_was_swept(mlps):
+    folder = run_directory(mlps[0].cfg).parent
+    drawn = []
+
+    def draw(table, title, **knobs):
+        drawn.append((title, knobs))
+        return Figure()
+
+    with mock.patch("overparam.studies.study.get_method", return_value=draw):
+        figure = {"_target_": "draw", "x": "size", "series": ["kind"]}
+        study(folder, "drawn", lambda runs: [{"size": 1, "kind": "a"}], "run", {"figure": figure})
+    assert drawn == [(f"drawn, {folder.name}", {"x": "size", "series": ["kind"]})]
+    assert (folder / "studies" / "drawn.png").exists()
+    assert figure["series"] == ["kind"]
+
+
+def test_every_study_is_one_function_whose_knobs_its_file_names():
+    for path in (ROOT / "configs" / "study").glob("*.yaml"):
+        config = OmegaConf.to_container(OmegaConf.load(path))
+        function, group, figure = (config.pop(key, None) for key in ("_target_", "group", "figure"))
+        assert group in VARIED
+        knobs = list(inspect.signature(get_method(function)).parameters.values())[1:]
+        assert config == {knob.name: approximately(knob.default) for knob in knobs}, path.name
+        if figure:
+            get_method(figure.pop("_target_"))
+
+
+def approximately(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
 def test_a_group_of_one_run_is_no_ensemble(mlps):
-    with pytest.raises(ValueError, match="two runs or more"):
+    with pytest.raises(ConfigError, match="2 runs or more"):
         ensembles(mlps[:1])
 
 
 def test_the_command_prints_a_table_and_says_what_is_missing(mlps):
-    from overparam.train import run_directory
-
     folder = run_directory(mlps[0].cfg).parent
 
     def analyze(*arguments):
         command = [sys.executable, str(ROOT / "scripts/analyze.py"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    done = analyze("study=ensembles", f"runs={folder}")
+    done = analyze("study=landscape", "study.points=3", f"runs={folder}")
     assert done.returncode == 0, done.stderr
-    assert "error_ensemble" in done.stdout
-    assert (folder / "studies" / "ensembles.csv").exists()
-    (folder.parent / "empty").mkdir()
-    failed = analyze(f"runs={folder.parent / 'empty'}")
+    assert f"{folder}/studies/landscape.png" in done.stdout
+    assert (folder / "studies" / "landscape.png").exists()
+    failed = analyze("study=effective_model_complexity", f"runs={folder}")
     assert failed.returncode == 2
-    assert "no run in" in failed.stderr
+    assert failed.stderr.startswith(
+        "error: effective model complexity needs runs that differ in data.n_train"
+    )
+
+
+def test_a_folder_without_finished_runs_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("seed: 0")
+    with pytest.raises(ConfigError, match=r"no run in .* is finished"):
+        study(tmp_path, "count", lambda runs: [], "run", {})

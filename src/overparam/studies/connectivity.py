@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from overparam.models.module import per_sample_loss
-from overparam.studies.finished import FinishedRun, loss_and_error
+from overparam.studies.finished import FinishedRun, loss_and_error, require_same_data
 from overparam.studies.interpolation import average, barrier
 from overparam.studies.matching import match_weights
 
@@ -32,20 +32,17 @@ def mode_connectivity(
         A row a pair: `first`, `second`, `barrier_linear`, `barrier_matched`, `barrier_bezier` (loss), and
         `error_linear`, `error_matched`: test error at the midpoint.
     """
+    require_same_data(runs)
     rows = []
     for first, second in zip(runs[::2], runs[1::2], strict=False):
-        if not torch.equal(first.train.x, second.train.x) or not torch.equal(first.train.y, second.train.y):
-            raise ValueError(
-                f"{first.identity} and {second.identity} were trained on different data: fix data.seed and "
-                "vary seed"
-            )
         linear, error_linear = _line(first, first.net, second.net, points)
         row: dict[str, Any] = {"first": first.identity, "second": second.identity}
         row |= {"barrier_linear": linear, "error_linear": error_linear}
         matched, error_matched = _line(first, first.net, match_weights(second.net, first.net), points)
         row |= {"barrier_matched": matched, "error_matched": error_matched}
-        if curve_steps:
-            row["barrier_bezier"] = bezier_barrier(first, second.net, points, curve_steps, curve_lr)
+        row["barrier_bezier"] = (
+            bezier_barrier(first, second.net, points, curve_steps, curve_lr) if curve_steps else None
+        )
         rows.append(row)
     return rows
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from overparam.studies.finished import FinishedRun, error, loss_and_error
+from overparam.studies.finished import FinishedRun, error, loss_and_error, require_same_data
 from overparam.studies.interpolation import average
 from overparam.studies.matching import match_weights
 
@@ -23,8 +23,7 @@ def ensembles(runs: Sequence[FinishedRun], matched: bool = False) -> list[dict[s
         difference; `error_average`, that of the network of mean weights, and `gain_average`; with `matched`,
         `error_matched_average`.
     """
-    if len(runs) < 2:
-        raise ValueError("an ensemble needs two runs or more")
+    require_same_data(runs)
     test, nets = runs[0].test, [run.net for run in runs]
     x = test.x.to(next(nets[0].parameters()).dtype)
     with torch.no_grad():

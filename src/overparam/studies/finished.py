@@ -1,5 +1,6 @@
 """A finished run, loaded again: its network, its data, where it started."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from torch import Tensor, nn
 
 from overparam.assemble import ConfigError, Parts, assemble
 from overparam.data.module import Split
-from overparam.models.module import Loss, per_sample_loss
+from overparam.measures.evaluation import evaluate
+from overparam.models.module import Loss
 from overparam.tracking.summary import SUMMARY
 from overparam.train import WEIGHTS
+
+BATCH = 2048  # samples a forward pass
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,25 @@ def load_run(run_dir: Path) -> FinishedRun:
     return FinishedRun(run_dir.name, cfg, parts, module.net.eval(), data.train, data.test, module.loss)
 
 
-@torch.no_grad()
 def loss_and_error(net: nn.Module, split: Split, loss: Loss) -> tuple[float, float]:
     """Return mean loss and error rate (squared error for regression) of a network in eval mode."""
-    outputs = net(split.x.to(next(net.parameters()).dtype))
-    return per_sample_loss(loss, outputs, split.y).mean().item(), error(outputs, split.y)
+    dtype = next(net.parameters()).dtype
+    found = evaluate(lambda x: net(x.to(dtype)), split, loss, BATCH)
+    return found["loss"], found["error"]
+
+
+def require_same_data(runs: Sequence[FinishedRun], least: int = 2) -> None:
+    """Raise `ConfigError` unless these are `least` runs or more on one training set."""
+    if len(runs) < least:
+        raise ConfigError(
+            f"this study compares {least} runs or more that differ in seed alone, and {runs[0].identity} has no "
+            "other: fix data.seed and vary seed"
+        )
+    for run in runs[1:]:
+        if not (torch.equal(runs[0].train.x, run.train.x) and torch.equal(runs[0].train.y, run.train.y)):
+            raise ConfigError(
+                f"{runs[0].identity} and {run.identity} were trained on different data: fix data.seed and vary seed"
+            )
 
 
 def error(outputs: Tensor, y: Tensor) -> float:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from overparam.measures.norms import BATCH_NORMS
+from overparam.studies.finished import BATCH
 
 
 def average(nets: Sequence[nn.Module], weights: Sequence[float], x: Tensor) -> nn.Module:
@@ -26,15 +27,16 @@ def average(nets: Sequence[nn.Module], weights: Sequence[float], x: Tensor) -> n
 
 @torch.no_grad()
 def recompute_statistics(net: nn.Module, x: Tensor) -> nn.Module:
-    """Set every BatchNorm's mean and variance to those over the whole of x; return the net in eval mode."""
+    """Set every BatchNorm's mean and variance to those over x, in batches of 2048; return the net in eval mode."""
     layers = [m for m in net.modules() if isinstance(m, BATCH_NORMS)]
     if layers:
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.reset_running_stats()
-            layer.momentum = None  # a plain average: of the one full batch that follows
+            layer.momentum = None  # a plain average over the batches that follow
             layer.train()
-        net(x.to(next(net.parameters()).dtype))
+        for part in x.split(BATCH):
+            net(part.to(next(net.parameters()).dtype))
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
     return net.eval()

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from overparam.assemble import assemble
-from overparam.data.loader import BatchOrder
-from overparam.models.module import per_sample_loss
 from overparam.randomness import derive_seed
 from overparam.studies.finished import FinishedRun, loss_and_error
+from overparam.studies.retraining import retrain
 
 
 def lottery_ticket(
@@ -41,7 +40,7 @@ def lottery_ticket(
     start = run.new_net()
     dense = loss_and_error(run.net, run.test, run.loss)[1]
     rows = [_row(0, 1.0, dense, dense, dense, dense)]
-    trained, masks = run.net, {name: torch.ones_like(w) for name, w in _prunable(start).items()}
+    trained, masks = run.net, {name: torch.ones_like(w) for name, w in prunable(start).items()}
     for number in range(1, rounds + 1):
         masks = prune_smallest(trained, masks, amount, readout_amount)
         pruned = masked(trained, masks)
@@ -70,7 +69,7 @@ def prune_smallest(
     net: nn.Module, masks: dict[str, Tensor], amount: float, readout_amount: float
 ) -> dict[str, Tensor]:
     """Return masks with `amount` of each layer's remaining weights gone, the smallest in magnitude."""
-    weights = _prunable(net)
+    weights = prunable(net)
     last = list(weights)[-1]
     new = {}
     for name, weight in weights.items():
@@ -86,36 +85,13 @@ def masked(net: nn.Module, masks: dict[str, Tensor]) -> nn.Module:
     """Return a copy of the network with the masked weights at zero."""
     copied = copy.deepcopy(net)
     with torch.no_grad():
-        for name, weight in _prunable(copied).items():
+        for name, weight in prunable(copied).items():
             weight.mul_(masks[name])
     return copied
 
 
-def retrain(run: FinishedRun, net: nn.Module, masks: dict[str, Tensor]) -> nn.Module:
-    """Train `net` as the run was trained, masked weights staying zero; return it in eval mode."""
-    module = run.parts.build_module()
-    module.net = net.train()
-    configured: Any = module.configure_optimizers()
-    optimizers, schedulers = configured if isinstance(configured, tuple | list) else ([configured], [])
-    (optimizer,) = optimizers
-    data, weights = run.parts.data, _prunable(net)
-    order = BatchOrder(data.n_train, data.batch_size, data.order_seed)
-    x = run.train.x.to(next(net.parameters()).dtype)
-    for step in range(run.cfg.trainer.max_steps):
-        index = order.steps(step, step + 1)
-        batch, y = (x, run.train.y) if index is None else (x[index[0]], run.train.y[index[0]])
-        optimizer.zero_grad()
-        per_sample_loss(run.loss, net(batch), y).mean().backward()
-        optimizer.step()
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.mul_(masks[name])
-        for scheduler in schedulers:
-            scheduler.step()
-    return net.eval()
-
-
-def _prunable(net: nn.Module) -> dict[str, nn.Parameter]:
+def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
+    """Return weight matrices and kernels by name; biases and norms are not pruned."""
     return {name: p for name, p in net.named_parameters() if p.ndim > 1}
 
 

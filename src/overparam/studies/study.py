@@ -8,14 +8,24 @@ from typing import Any, Literal
 
 import polars as pl
 import torch
+from hydra.utils import get_method
 
-from overparam.analysis.collect import collect
+from overparam.analysis.collect import collect, swept
+from overparam.analysis.figures import save
 from overparam.assemble import ConfigError
 from overparam.studies.finished import load_run
 from overparam.sweeps.identity import SECTIONS
 from overparam.tracking.summary import write_json
 
-Group = Literal["run", "seed"]
+Group = Literal["run", "seed", "steps", "samples"]
+# What may differ between the runs of a group. The order of batches follows the seed; it is a part of what makes two
+# runs independent. Runs that differ in n may have drawn other data for every seed: it is their mean that counts.
+VARIED: dict[str, tuple[str, ...]] = {
+    "run": (),
+    "seed": ("seed", "data.order_seed"),
+    "steps": ("trainer.max_steps",),
+    "samples": ("data.n_train", "seed", "data.order_seed", "data.seed"),
+}
 
 
 def study(
@@ -28,15 +38,17 @@ def study(
     """Apply `function(runs, **knobs)` to the runs of a sweep, and return its rows with the runs' config values.
 
     What was computed stays in `<folder>/studies/<name>/`, a file a group of runs; a second call computes only
-    what is new. The whole table goes to `<folder>/studies/<name>.csv`.
+    what is new. The whole table goes to `<folder>/studies/<name>.csv`, and its figure beside it.
 
     Args:
         folder: a sweep's folder.
         name: the study's name.
         function: a study: takes a list of `finished.FinishedRun`, returns rows.
-        group: "run": the function is given one run at a time; "seed": all finished runs that differ in `seed`
-            alone (their data too must not depend on it: fix data.seed), in the order of seeds.
-        knobs: arguments of the function.
+        group: what the function is given at a time. "run": one run; "seed": all finished runs that differ in `seed`
+            alone (their data too must not depend on it: fix data.seed), in the order of seeds; "steps": those
+            that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds.
+        knobs: arguments of the function; and `figure`, of which `_target_` is a function
+            `draw(table, title, **knobs) -> Figure`, and the rest its knobs.
 
     Raises:
         ConfigError: if no run is finished, or a run kept no weights.
@@ -44,12 +56,16 @@ def study(
     table = collect(folder).filter(status="finished")
     if table.is_empty():
         raise ConfigError(f"no run in {folder} is finished")
-    # The order of batches follows the seed; it is a part of what makes two runs independent.
-    repeated = ("seed", "data.order_seed") if group == "seed" else ()
-    keys = [c for c in table.columns if c.partition(".")[0] in SECTIONS and c not in repeated]
+    knobs = dict(knobs)
+    figure = knobs.pop("figure", None)
+    keys = [c for c in table.columns if c.partition(".")[0] in SECTIONS and c not in VARIED[group]]
     text = [pl.col(key).cast(pl.String) if table[key].dtype != pl.List else pl.col(key) for key in keys]
     rows = []
-    for _, runs in table.sort("seed").with_row_index().group_by(text, maintain_order=True):
+    for _, runs in (
+        table.sort("seed", "data.n_train", "trainer.max_steps")
+        .with_row_index()
+        .group_by(text, maintain_order=True)
+    ):
         identities = runs["identity"].to_list()
         config = {key: runs[key][0] for key in keys}
         stamp = json.dumps([identities, name, knobs], sort_keys=True, default=str)
@@ -65,4 +81,17 @@ def study(
         rows += [{**config, "identity": identities[0], **row} for row in found]
     result = pl.DataFrame(rows, infer_schema_length=None)
     result.write_csv(folder / "studies" / f"{name}.csv")
+    if figure:
+        _draw(result, f"{name}, {folder.name}", figure, folder / "studies" / name)
     return result
+
+
+def _draw(table: pl.DataFrame, title: str, figure: dict[str, Any], path: Path) -> None:
+    options = dict(figure)
+    draw = get_method(options.pop("_target_"))
+    if "x" in options and options["x"] not in table.columns:
+        return  # networks without a width have no curve over it
+    if "series" in options:  # whatever else was swept is told apart too, instead of averaged over
+        others = [key for key in swept(table) if key not in (options["x"], *options["series"])]
+        options["series"] = [*options["series"], *others]
+    save(draw(table, title, **options), path)

@@ -1,0 +1,116 @@
+"""The loss around a solution, along random directions of the size of its weights."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from overparam.analysis.axes import SEQUENTIAL, colors
+from overparam.analysis.collect import swept
+from overparam.analysis.figures import groups_of
+from overparam.analysis.maps import pick
+from overparam.assemble import ConfigError
+from overparam.studies.finished import FinishedRun, loss_and_error
+from overparam.studies.interpolation import recompute_statistics
+
+MOST_PLANES = 5
+
+
+def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0) -> list[dict[str, Any]]:
+    """Measure the training loss on a plane through the trained weights: theta + alpha d1 + beta d2.
+
+    d1 and d2 are Gaussian and filter-normalized (Li et al. 2018): every row of a weight matrix, and every
+    kernel of a channel, has the norm that the weights have there; biases and norms do not move. So networks
+    whose units are scaled differently can be compared. BatchNorm statistics are recomputed at each point.
+    Two directions of many: curvature they do not see may be there.
+
+    Args:
+        runs: one finished run.
+        points: values of alpha and of beta, odd: the middle is the trained network. Costs 2 points^2
+            evaluations.
+        radius: the largest |alpha| and |beta|; at 1 a direction is as long as the weights themselves.
+
+    Returns:
+        A row a point: `alpha`, `beta`, `train_loss`, `test_error`.
+    """
+    if points < 3 or points % 2 == 0:
+        raise ConfigError(f"study.points must be odd and 3 or more, got {points}")
+    (run,) = runs
+    directions = [filter_normalized(run.net) for _ in range(2)]
+    ticks = np.linspace(-radius, radius, points).tolist()
+    rows = []
+    for beta in ticks:
+        for alpha in ticks:
+            net = displaced(run.net, directions, (alpha, beta))
+            if alpha or beta:
+                recompute_statistics(net, run.train.x)
+            rows.append(
+                {
+                    **{
+                        "alpha": alpha,
+                        "beta": beta,
+                        "train_loss": loss_and_error(net, run.train, run.loss)[0],
+                    },
+                    "test_error": loss_and_error(net, run.test, run.loss)[1],
+                }
+            )
+    return rows
+
+
+def filter_normalized(net: nn.Module) -> dict[str, Tensor]:
+    """Draw a direction: parameter name -> Gaussian tensor whose rows have the norms of the parameter's rows."""
+    direction = {}
+    for name, p in net.named_parameters():
+        if p.ndim > 1:
+            d = torch.randn_like(p)
+            ratio = p.detach().flatten(1).norm(dim=1) / d.flatten(1).norm(dim=1)
+            direction[name] = d * ratio.view(-1, *[1] * (p.ndim - 1))
+    return direction
+
+
+@torch.no_grad()
+def displaced(
+    net: nn.Module, directions: Sequence[dict[str, Tensor]], coordinates: Sequence[float]
+) -> nn.Module:
+    """Return a copy of the network at theta + sum_i coordinates_i directions_i."""
+    copied = copy.deepcopy(net)
+    for name, p in copied.named_parameters():
+        for direction, coordinate in zip(directions, coordinates, strict=True):
+            if name in direction:
+                p.add_(direction[name], alpha=coordinate)
+    return copied
+
+
+def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
+    """Draw the line beta = 0 of every run in one panel, and the plane of at most five runs in a panel each."""
+    seeds = {key: key.replace(".", " ") for key in ("data.seed", "seed") if table[key].n_unique() > 1}
+    runs = groups_of(table.rename(seeds), [*swept(table), *seeds.values()])
+    planes = pick(runs, MOST_PLANES)
+    figure = Figure(figsize=(3.2 * (1 + len(planes)), 3.2), layout="constrained")
+    line, *panels = figure.subplots(1, 1 + len(planes))
+    for (name, rows), color in zip(runs, colors([name for name, _ in runs]), strict=True):
+        slice_ = rows.filter(pl.col("beta") == 0).sort("alpha")
+        line.plot(slice_["alpha"], slice_["train_loss"], color=color, lw=1.2, label=name or None)
+    line.set(yscale="log", xlabel="alpha", ylabel="training loss", title="along one direction")
+    if 1 < len(runs) <= 2 * MOST_PLANES:
+        line.legend(frameon=False, fontsize=6)
+    low, high = max(float(table["train_loss"].min()), 1e-4), float(table["train_loss"].max())  # type: ignore[arg-type]
+    for (name, rows), axes in zip(planes, panels, strict=True):
+        grid = rows.sort("beta", "alpha")
+        ticks = grid["alpha"].unique().sort().to_numpy()
+        loss = grid["train_loss"].to_numpy().reshape(len(ticks), len(ticks)).clip(min=low)
+        levels = np.geomspace(low, high, 16)
+        shown = axes.contourf(ticks, ticks, loss, levels=levels, cmap=SEQUENTIAL, norm=LogNorm(low, high))
+        axes.contour(ticks, ticks, loss, levels=levels, colors="white", linewidths=0.3)
+        axes.plot(0, 0, "+", color="white")
+        axes.set(xlabel="alpha", ylabel="beta", title=name or "in a plane", aspect="equal")
+    bar = figure.colorbar(shown, ax=panels, label="training loss", ticks=[10.0**k for k in range(-4, 8)])
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    figure.suptitle(title, fontsize=10)
+    return figure

@@ -1,0 +1,43 @@
+import torch
+
+from overparam.studies.finished import load_run
+from overparam.studies.retraining import retrain
+from overparam.train import run_directory, train
+from tests.conftest import compose_config
+from tests.studies.conftest import TINY
+
+
+def test_retraining_from_the_start_is_the_run_bit_for_bit(tmp_path):
+    batch_norm_dropout = ["model.width=8", "model.norm=batch", "model.dropout=0.2"]
+    schedule = ["data.batch_size=20", "data.crop=1", "scheduler=cosine", "clip_norm=0.5"]
+    cfg = compose_config(*TINY, *batch_norm_dropout, *schedule, f"paths.logs={tmp_path}")
+    train(cfg)
+    run = load_run(run_directory(cfg))
+    start = run.new_net()
+    before = {key: value.clone() for key, value in start.state_dict().items()}
+    again = retrain(run, start)
+    for key, value in run.net.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    assert all(torch.equal(before[key], value) for key, value in start.state_dict().items())
+
+
+def test_masks_are_kept_and_ones_mask_nothing(mlps):
+    run = mlps[0]
+    masks = {name: torch.ones_like(p) for name, p in run.net.named_parameters() if p.ndim > 1}
+    for a, b in zip(retrain(run, run.new_net(), masks).parameters(), run.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    masks = {name: (torch.rand_like(mask) < 0.5).float() for name, mask in masks.items()}
+    trained = dict(retrain(run, run.new_net(), masks).named_parameters())
+    assert all(bool((trained[name][mask == 0] == 0).all()) for name, mask in masks.items())
+
+
+def test_the_network_is_looked_at_where_asked(mlps):
+    seen = []
+    retrain(
+        mlps[0],
+        mlps[0].new_net(),
+        steps=[7, 60],
+        look=lambda net: seen.append(net.layers[1].weight[0, 0].item()),
+    )
+    assert len(seen) == 2
+    assert seen[1] == mlps[0].net.layers[1].weight[0, 0].item()
