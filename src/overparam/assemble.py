@@ -5,6 +5,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -138,6 +139,7 @@ def assemble(cfg: DictConfig) -> Parts:
     _check_types(SupervisedModule, knobs, prefix="")
     check_speed_knobs(cfg.channels_last, cfg.compile, net)
     measures = build_measures(cfg)
+    check_sharding(cfg)
     return Parts(data, loss, optimizer, build_net, count_parameters(net), build_module, measures)
 
 
@@ -195,6 +197,18 @@ def check_speed_knobs(channels_last: bool, compile: bool, net: nn.Module) -> Non
         )
 
 
+def check_sharding(cfg: DictConfig) -> None:
+    """Raise `ConfigError` if the trainer shards the network and something needs it whole."""
+    if not OmegaConf.is_dict(cfg.trainer.get("strategy")):
+        return
+    if cfg.get("measures"):
+        raise ConfigError(
+            "measures are taken of a whole network, and trainer=fsdp shards it: leave measures out"
+        )
+    if cfg.compile:
+        raise ConfigError("compile=true and trainer=fsdp exclude each other: choose one")
+
+
 def _check_section(cfg: DictConfig, section: str) -> bool:
     """Hold a section's values against what its `_target_` takes; False if it is absent or empty."""
     node = cfg.get(section)
@@ -207,9 +221,15 @@ def _check_section(cfg: DictConfig, section: str) -> bool:
         called = get_class(target) if target.rpartition(".")[2][:1].isupper() else get_method(target)
     except Exception as error:
         raise ConfigError(f"{section}._target_={target} cannot be imported: {_line(error)}") from error
-    given = {key: value for key, value in node.items() if not str(key).startswith("_")}
+    given = {
+        key: value for key, value in node.items() if not str(key).startswith("_") and not _is_made(value)
+    }
     _check_types(called, given, prefix=f"{section}.")
     return True
+
+
+def _is_made(value: Any) -> bool:
+    return OmegaConf.is_dict(value) and "_target_" in value
 
 
 def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
@@ -230,28 +250,36 @@ def _try(section: str, call: Callable[[], Any]) -> Any:
 
 def _check_types(called: Callable[..., Any], given: dict[str, Any], prefix: str) -> None:
     """Hold the given values against the annotations of the called class, its bases, or function."""
-    functions = [called]
-    if inspect.isclass(called):
-        functions = [vars(base)["__init__"] for base in reversed(called.__mro__) if "__init__" in vars(base)]
-    hints: dict[str, Any] = {}
-    for function in functions:
-        try:
-            hints |= get_type_hints(function)
-        except (NameError, TypeError):
-            continue
+    hints = _hints(called)
     for key, value in given.items():
-        if key not in hints:
+        if key not in hints or (adapter := _adapter(hints[key])) is None:
             continue
-        try:
-            adapter = pydantic.TypeAdapter(hints[key], config={"arbitrary_types_allowed": True})
-        except pydantic.errors.PydanticUserError:
-            continue  # a type with rules of its own
         plain = list(value) if not isinstance(value, str | int | float | dict | None) else value
         try:
             adapter.validate_python(plain)
         except pydantic.ValidationError as error:
             expected = error.errors()[0]["msg"].removeprefix("Input should be ")
             raise ConfigError(f"{prefix}{key} must be {expected}, got {value!r}") from error
+
+
+@cache
+def _hints(called: Callable[..., Any]) -> dict[str, Any]:
+    functions = [called]
+    if inspect.isclass(called):
+        functions = [vars(base)["__init__"] for base in reversed(called.__mro__) if "__init__" in vars(base)]
+    hints: dict[str, Any] = {}
+    for function in functions:
+        with suppress(NameError, TypeError):
+            hints |= get_type_hints(function)
+    return hints
+
+
+@cache
+def _adapter(hint: Any) -> pydantic.TypeAdapter[Any] | None:
+    try:
+        return pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True})
+    except pydantic.errors.PydanticUserError:
+        return None  # a type with rules of its own
 
 
 def _check_integer(cfg: DictConfig, key: str, least: int | None) -> None:

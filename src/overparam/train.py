@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from overparam.assemble import Parts, assemble, build_evaluation, build_trainer, resolve
 from overparam.data.module import PoolDataModule
@@ -113,8 +114,9 @@ def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str
     if is_first_process():
         write_provenance(run_dir, trainer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
+    weights = whole_weights(module.net)
     if is_first_process():
-        close_run(cfg, parts, run_dir, module.net, loggers, clock.time_elapsed("train"))
+        close_run(cfg, parts, run_dir, weights, loggers, clock.time_elapsed("train"))
     trainer.strategy.barrier()
     return read_summary(run_dir) or {}
 
@@ -148,12 +150,22 @@ def write_provenance(run_dir: Path, trainer: L.Trainer) -> None:
         (run_dir / "uncommitted.diff").write_text(changes)
 
 
+def whole_weights(net: nn.Module) -> dict[str, Any]:
+    """Return the network's weights, gathered from all processes if they are sharded; all must call it."""
+    return {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in net.state_dict().items()}
+
+
 def close_run(
-    cfg: DictConfig, parts: Parts, run_dir: Path, net: nn.Module, loggers: list[Any], wall_seconds: float
+    cfg: DictConfig,
+    parts: Parts,
+    run_dir: Path,
+    weights: dict[str, Any],
+    loggers: list[Any],
+    wall_seconds: float,
 ) -> dict[str, Any]:
     """Write what a trained run leaves behind, `summary.json` last, and return its content."""
     summary = summarize(cfg, run_dir, parts.data, parts.params, wall_seconds)
-    torch.save(net.state_dict(), run_dir / WEIGHTS)
+    torch.save(weights, run_dir / WEIGHTS)
     for logger in loggers[1:]:
         logger.end(summary, run_dir / WEIGHTS)
     written = write_summary(run_dir, summary)

@@ -1,13 +1,19 @@
 """One run on two processes (gloo), alone and in a sweep."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from overparam.tracking.metrics_file import read_metrics
-from tests.conftest import command_line, read_json
-from tests.sweeps.conftest import Sweep
+from tests.conftest import ROOT, command_line, read_json
+from tests.sweeps.conftest import ENVIRONMENT, Sweep, results, wait_for
+from tests.sweeps.sharded import FOLDER
 
 SMALL = (
     "data.n_train=96",
@@ -23,25 +29,83 @@ def only(folder: Path) -> Path:
     return path.parent
 
 
-def test_two_processes_come_to_the_same_numbers(tmp_path: Path) -> None:
-    for name, extra in (("one", ()), ("two", ("trainer=ddp",))):
-        run = command_line("train.py", *SMALL, f"paths.logs={tmp_path}", f"name={name}", *extra)
-        assert run.returncode == 0, run.stderr
-    one, two = only(tmp_path / "one"), only(tmp_path / "two")
-    assert one.name == two.name
-    assert [row["step"] for row in read_metrics(one)] == [row["step"] for row in read_metrics(two)]
-    for alone, shared in zip(read_metrics(one), read_metrics(two), strict=True):
-        assert shared == pytest.approx(alone, rel=1e-5, nan_ok=True)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    logs = tmp_path_factory.mktemp("alone")
+    run = command_line("train.py", *SMALL, f"paths.logs={logs}", "name=one")
+    assert run.returncode == 0, run.stderr
+    return only(logs / "one")
+
+
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_two_processes_come_to_the_same_numbers(tmp_path: Path, alone: Path, trainer: str) -> None:
+    run = command_line("train.py", *SMALL, f"paths.logs={tmp_path}", "name=two", f"trainer={trainer}")
+    assert run.returncode == 0, run.stderr
+    two = only(tmp_path / "two")
+    assert alone.name == two.name
+    assert [row["step"] for row in read_metrics(alone)] == [row["step"] for row in read_metrics(two)]
+    for one, shared in zip(read_metrics(alone), read_metrics(two), strict=True):
+        assert shared == pytest.approx(one, rel=1e-5, nan_ok=True)
     assert not (two / "last.ckpt").exists()
+    weights, whole = (torch.load(run_dir / "weights.pt", weights_only=True) for run_dir in (two, alone))
+    assert weights.keys() == whole.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, whole[name], rtol=1e-4, atol=1e-5)
 
 
-def test_a_sweep_without_room_for_it_refuses(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
-    code, output = sweep("seed=0,1", "trainer=ddp").run()
-    assert code == 2
-    assert output.splitlines()[-1].startswith(
-        "error: trainer.devices=2 trains one run on 2 devices, and this sweep"
-    )
+def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path) -> None:
+    command = [sys.executable, "scripts/train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp"]
+    command += ["model._target_=tests.sweeps.sharded.ShardedMLP", "trainer.max_steps=600", "clip_norm=1"]
+    environment = {**ENVIRONMENT, FOLDER: str(tmp_path)}
+
+    def run(name: str) -> "subprocess.Popen[bytes]":
+        knobs = [f"name={name}", f"checkpoint_seconds={0.05 if name == 'killed' else 60}"]
+        return subprocess.Popen([*command, *knobs], cwd=ROOT, env=environment, start_new_session=True)
+
+    killed = run("killed")
+    wait_for(lambda: list(tmp_path.glob("killed/*/last.ckpt")) or killed.poll() is not None)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (checkpoint,) = tmp_path.glob("killed/*/last.ckpt")
+    state = torch.load(checkpoint, weights_only=True)
+    assert 0 < state["global_step"] < 600
+    assert {type(weight) for weight in state["state_dict"].values()} == {
+        torch.Tensor
+    }  # whole, for any trainer
+    for name in ("killed", "undisturbed"):
+        assert run(name).wait() == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "undisturbed")
+    held = [[int(word) for word in path.read_text().split()] for path in tmp_path.glob("[0-9]*")]
+    assert len(held) == 6
+    assert all(0.4 * whole < share < 0.6 * whole for share, whole in held)
+
+
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_a_sweep_without_room_for_it_refuses(
+    sweep: Callable[..., Sweep], tmp_path: Path, trainer: str
+) -> None:
+    shared = ("hydra/launcher=local", "hydra.launcher.devices=[0,1]", "hydra.launcher.runs_per_gpu=2")
+    for places in ((), shared):
+        code, output = sweep("seed=0,1", f"trainer={trainer}", *places).run()
+        assert code == 2
+        assert output.splitlines()[-1].startswith(
+            "error: trainer.devices=2 trains one run on 2 devices, and this sweep gives each run 1:"
+        )
     assert not list(tmp_path.glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    ("knob", "said"),
+    [
+        ("measures=norms", "error: measures are taken of a whole network, and trainer=fsdp shards it"),
+        ("compile=true", "error: compile=true and trainer=fsdp exclude each other"),
+    ],
+)
+def test_what_needs_the_whole_network_is_refused(tmp_path: Path, knob: str, said: str) -> None:
+    run = command_line("train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp", knob)
+    assert run.returncode == 2
+    assert run.stderr.strip().startswith(said)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sweep_gives_each_run_its_two_devices(sweep: Callable[..., Sweep], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 Loss = Literal["cross_entropy", "mse"]
 # What a callback can do inside a step.
@@ -83,6 +84,17 @@ class SupervisedModule(L.LightningModule):
         self.net, self.loss, self.clip_norm = net, loss, clip_norm
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._compiled = torch.compile(net.forward) if compile else None
+
+    def configure_model(self) -> None:
+        """Under trainer=fsdp, shard the parameters: each layer or block of a Sequential is gathered for its turn."""
+        if self.device_mesh is None or isinstance(self.net, FSDPModule):
+            return
+        mesh = self.device_mesh["data_parallel"]
+        for stage in [module for module in self.net.modules() if isinstance(module, nn.Sequential)]:
+            for block in stage:
+                if not isinstance(block, nn.Sequential) and any(True for _ in block.parameters()):
+                    fully_shard(block, mesh=mesh)
+        fully_shard(self.net, mesh=mesh)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs [N, K] for inputs [N, *input_shape] of any floating type."""

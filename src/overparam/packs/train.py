@@ -146,7 +146,8 @@ def _close(
         if member.error is not None:
             raise member.error
         module.net.load_state_dict(state, assign=True)  # in the dtype it was trained in
-        return close_run(member.cfg, member.parts, member.run_dir, module.net, member.loggers, seconds)
+        weights = module.net.state_dict()
+        return close_run(member.cfg, member.parts, member.run_dir, weights, member.loggers, seconds)
     except Exception as error:
         record_failure(member.run_dir, describe(error), traceback.format_exc())
         _fail_loggers(member)

@@ -80,7 +80,7 @@ def flat_values(cfg: DictConfig) -> dict[str, Any]:
 
 def flatten(key: str, value: Any, out: dict[str, Any]) -> None:
     """Add the resolved `value` of `key` to flat values, leaf by leaf, in the form that is hashed."""
-    if key in NOT_IDENTITY:
+    if any(key == other or key.startswith(other + ".") for other in NOT_IDENTITY):
         return
     if isinstance(value, Mapping):
         for name, child in value.items():
