@@ -91,7 +91,9 @@ class LocalLauncher(Launcher):
             return cfg, list(overrides)
 
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
-        results = run_all(train_job, map(job, job_overrides), self.slots(), _record_death, reuse)
+        fail_fast = self.config.hydra.sweeper.get("fail_fast", False)
+        jobs = map(job, job_overrides)
+        results = run_all(train_job, jobs, self.slots(), _record_death, reuse, fail_fast)
         return [
             JobReturn(
                 overrides=overrides,

@@ -1,5 +1,6 @@
 """Hydra's shell over `overparam.sweeps`: a sweeper that knows which runs are finished."""
 
+from functools import partial
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -22,6 +23,8 @@ class OverparamSweeper(BasicSweeper):
         target = str(config.hydra.launcher._target_)
         if "ray_launcher" in target or "submitit_launcher" in target:
             task_function = isolate
+        elif target.endswith("BasicLauncher") and self.fail_fast:
+            task_function = partial(_until_it_fails, task_function)
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> list[Any]:
@@ -37,3 +40,14 @@ class OverparamSweeper(BasicSweeper):
         )
         (grid,) = self.split_arguments(overrides, max_batch_size=None)
         return run_sweep(loader, self.config, grid, self.launcher, self.max_attempts, self.fail_fast)
+
+
+def _until_it_fails(task_function: TaskFunction, cfg: DictConfig) -> Any:
+    from overparam.sweeps.state import AlreadyRunning, FirstFailure
+
+    try:
+        return task_function(cfg)
+    except AlreadyRunning:
+        raise
+    except Exception as error:  # Hydra's launcher would go on
+        raise FirstFailure from error

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from omegaconf import open_dict
 from overparam.assemble import resolve
 from overparam.sweeps.grid import Composer, expand
 from overparam.sweeps.identity import identity
+from tests.sweeps.conftest import Sweep
 
 POINTS = [
     ["model.width=8", "seed=1"],
@@ -23,6 +25,8 @@ POINTS = [
     ["name=other", "data.label_noise=0.1"],
     ["~scheduler"],
     ["model.target_params=1000"],
+    ["trainer=fsdp", "trainer.devices=4"],
+    ["trainer=fsdp", "trainer.strategy.data_parallel_size=2"],
 ]
 
 
@@ -52,6 +56,31 @@ def test_runs_of_one_template_do_not_leak_into_each_other(composer: Composer) ->
 def test_points_with_the_same_values_are_one_run(composer: Composer) -> None:
     points = [["seed=0"], ["seed=0", "model.width=64"], ["model=mlp", "optimizer.lr=0.01"], ["seed=1"]]
     assert len(expand(composer.loader, composer.master, points)) == 2
+
+
+def test_runs_that_differ_only_in_integer_seeds_are_of_one_kind(composer: Composer) -> None:
+    def kinds(*points: str) -> int:
+        return len(
+            {run.kind for run in expand(composer.loader, composer.master, [p.split() for p in points])}
+        )
+
+    assert kinds("seed=0", "seed=1", "seed=-2") == 1
+    assert kinds("seed=0 data.seed=1", "seed=0 data.seed=2", "seed=3 data.seed=2") == 1
+    assert kinds("seed=0", "seed=1.5") == 2
+    assert kinds("seed=0 data.n_train=9", "seed=1 data.n_train=8") == 2
+    assert kinds("seed=5 data.n_train=${seed}", "seed=5000 data.n_train=${seed}") == 2
+    assert kinds("model=mlp seed=0", "model=linear seed=1") == 2
+
+
+def test_every_run_of_a_sweep_is_checked(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    for grid, said in (
+        (("seed=0,1,x",), "error: seed must be an integer, got 'x'"),
+        (("seed=0,1", "data.n_train=60,5000"), "error: data.n_train must be between 1 and 1200, got 5000"),
+    ):
+        code, output = sweep(*grid).run()
+        assert code == 2
+        assert output.splitlines()[-1] == said
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_key_is_hydras_error(composer: Composer) -> None:

@@ -27,7 +27,10 @@ def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> li
         parts: what each is made of, by its directory.
         jobs: how many jobs run on this machine at once.
     """
-    packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], runs[0].cfg.pack, jobs)
+    packing = runs[0].cfg.pack
+    if packing == "off":
+        return [[run] for run in runs]  # ten thousand configs need not be composed
+    packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], packing, jobs)
     packed = {index for pack in packs for index in pack}
     if packs:
         log.info("%d runs are trained together in %d packs", len(packed), len(packs))

@@ -2,9 +2,9 @@
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from overparam.sweeps.identity import SECTIONS, flat_values, flatten, name_of, run_directory
+
+SEEDS = {"seed", "data.seed", "data.order_seed"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,17 @@ class Run:
     overrides: list[str]  # what Hydra composes it from
     composer: "Composer" = field(repr=False)
 
-    @cached_property
+    @property
     def cfg(self) -> DictConfig:
-        """The composed config, without `hydra`, with the width that it is to have."""
+        """The composed config, without `hydra`, with the width that it is to have; composed anew each time."""
         from overparam.assemble import resolve
 
         return resolve(self.composer.compose(self.overrides))
+
+    @property
+    def kind(self) -> Hashable:
+        """What is equal for runs that differ in nothing but integer seeds, so that one can be had if another can."""
+        return self.composer.kind(self.overrides)
 
 
 class Composer:
@@ -63,6 +70,13 @@ class Composer:
         template, values = self._template(overrides)
         folder, name = template.run(values)
         return Run(name, folder / name, list(overrides), self)
+
+    def kind(self, overrides: Sequence[str]) -> Hashable:
+        """See `Run.kind`."""
+        template, values = self._template(overrides)
+        free = set() if _refers(values) else template.free_seeds
+        rest = {k: v for k, v in values.items() if k not in free or type(v) is not int}
+        return id(template), repr(sorted(rest.items()))
 
     def _template(self, overrides: Sequence[str]) -> tuple["_Template", dict[str, Any]]:
         parsed = [self._parse(text) for text in overrides]
@@ -119,12 +133,14 @@ class _Template:
                 self.source[key] = simple[1]
             elif not simple or any(_touches(simple[1], swept) for swept in keys):
                 self.is_plain = self.is_plain and key in keys
+        others = {source for key, source in self.source.items() if key not in SEEDS}
+        self.free_seeds = SEEDS - others if self.is_plain else set()  # those that no other value depends on
         flat = flat_values(cfg)
         self.constant = {k: v for k, v in flat.items() if not any(_touches(k, key) for key in self.source)}
 
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
-        if not self.is_plain or any("${" in str(value) for value in values.values()):
+        if not self.is_plain or _refers(values):
             from overparam.assemble import resolve
 
             set_values(self.cfg, values)
@@ -151,6 +167,10 @@ def _interpolations(cfg: DictConfig) -> Iterator[tuple[str, str]]:
     assert isinstance(plain, dict)
     for section in SECTIONS:
         yield from visit(section, plain.get(section))
+
+
+def _refers(values: dict[str, Any]) -> bool:
+    return any("${" in str(value) for value in values.values())
 
 
 def _touches(key: str, other: str) -> bool:

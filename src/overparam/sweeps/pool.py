@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from overparam.sweeps.state import RunDied, RunStopped
+from overparam.sweeps.state import AlreadyRunning, FirstFailure, RunDied, RunStopped
 from overparam.sweeps.worker import Worker
+
+NOT_FAILURES = (AlreadyRunning, RunStopped)
 
 
 def run_all(
@@ -15,6 +17,7 @@ def run_all(
     slots: Sequence[dict[str, str]],
     on_death: Callable[[Any, RunDied], object],
     reuse: bool = True,
+    fail_fast: bool = False,
 ) -> list[Any]:
     """Call `function` with every job, one at a time in each slot.
 
@@ -24,6 +27,7 @@ def run_all(
         slots: the environment variables of each slot's worker.
         on_death: told at once of a job whose worker died, and how.
         reuse: whether a worker gets more than one job.
+        fail_fast: end all workers and raise `FirstFailure` when a job fails.
 
     Returns:
         For each job what its call returned, or the exception it raised: `RunDied` if its worker died,
@@ -56,6 +60,9 @@ def run_all(
                         on_death(job, error)
                 except Exception as error:
                     results[index] = error
+                failure = results[index]
+                if fail_fast and isinstance(failure, Exception) and not isinstance(failure, NOT_FAILURES):
+                    raise FirstFailure from failure
                 if slot in workers and not reuse:
                     workers.pop(slot).stop()
                 free.append(slot)

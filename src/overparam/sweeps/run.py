@@ -20,6 +20,7 @@ from overparam.sweeps.slots import visible_gpus
 from overparam.sweeps.state import (
     AlreadyRunning,
     Failure,
+    FirstFailure,
     RunStopped,
     State,
     describe,
@@ -32,6 +33,7 @@ from overparam.tracking.provenance import workers_know_the_command
 log = logging.getLogger(__name__)
 
 
+MANY = 300  # runs whose check takes ten seconds
 LOST_IN_A_ROW = 3  # launches that may end without any run's end before the sweep is given up
 
 
@@ -82,13 +84,18 @@ def run_sweep(
     if todo:
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
+        polls = fail_fast and type(launcher).__name__ not in ("BasicLauncher", "LocalLauncher")
         progress = Progress(
-            [run.directory for run in finished], [run.directory for run in todo], master.objective, fail_fast
+            [run.directory for run in finished], [run.directory for run in todo], master.objective, polls
         )
         try:
             with progress, workers_know_the_command():
                 results, new = _train(todo, parts, launcher)
             failed |= new
+        except FirstFailure as first:
+            progress.update()
+            if not progress.failed:  # before the run had begun
+                raise SweepFailed(describe(first.__cause__ or first)) from first
         except KeyboardInterrupt:
             if progress.stopped_for is None:
                 raise
@@ -99,18 +106,28 @@ def run_sweep(
 
 
 def check(runs: Sequence[Run], launcher: Launcher) -> dict[Path, Any]:
-    """Return the parts of each run, by its directory; raises `ConfigError` if one could not be trained as asked."""
+    """Return what each run that may be packed is made of, by its directory; the seeds are those of a run like it.
+
+    Raises:
+        ConfigError: if one of them could not be trained as asked.
+    """
     from overparam.assemble import ConfigError, assemble
 
-    if reason := misplaced(runs, launcher):
+    alike: dict[Any, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.kind, []).append(run)
+    cfgs = [same[0].cfg for same in alike.values()]
+    if reason := misplaced(cfgs, launcher):
         raise ConfigError(reason)
-    parts = {run.directory: assemble(run.cfg) for run in runs}
-    for part in parts.values():
+    if len(cfgs) >= MANY:
+        log.info("checking %d runs that differ in more than their seeds", len(cfgs))
+    parts = [assemble(cfg) for cfg in cfgs]
+    for part in parts:
         part.require_data()
-    return parts
+    return {run.directory: part for same, part in zip(alike.values(), parts, strict=True) for run in same}
 
 
-def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
+def misplaced(cfgs: Sequence[DictConfig], launcher: Any) -> str | None:
     """Return why the runs do not fit the places that the launcher has for them, or None."""
     kind = type(launcher).__name__
     if kind == "RayLauncher" and launcher.ray_cfg.init.address == "local":
@@ -124,9 +141,9 @@ def misplaced(runs: Sequence[Run], launcher: Any) -> str | None:
         places = round(1 / launcher.runs_per_gpu)
     elif kind == "SlurmLauncher":
         places = launcher.params["tasks_per_node"] * launcher.params["nodes"]
-    for run in runs:
-        devices = run.cfg.trainer.devices
-        processes = (devices if isinstance(devices, int) else 1) * run.cfg.trainer.get("num_nodes", 1)
+    for cfg in cfgs:
+        devices = cfg.trainer.devices
+        processes = (devices if isinstance(devices, int) else 1) * cfg.trainer.get("num_nodes", 1)
         if processes != places:
             return (
                 f"trainer.devices={devices} trains one run on {processes} devices, and this sweep gives each run "

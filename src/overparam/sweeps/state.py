@@ -30,6 +30,10 @@ class AlreadyRunning(ExpectedError):
     """Another process is training this run."""
 
 
+class FirstFailure(KeyboardInterrupt):
+    """A run of a sweep with fail_fast failed, its cause says how: the sweep ends as with Ctrl-C."""
+
+
 class State(StrEnum):
     """The four states of a run."""
 
