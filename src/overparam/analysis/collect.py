@@ -15,20 +15,19 @@ may be deleted at any time.
 import io
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
 from overparam.sweeps.identity import SECTIONS, flat_values
-from overparam.sweeps.state import FAILURE, read_failure
+from overparam.sweeps.state import read_failure
 from overparam.tracking.metrics_file import METRICS, whole_lines
-from overparam.tracking.summary import SUMMARY, Summary, read_summary, regime
+from overparam.tracking.summary import Summary, read_summary, regime
 
-REPORT, CONFIG, PROVENANCE = "report", "config.yaml", "provenance.json"
-UNFINISHED = (FAILURE, METRICS, CONFIG)
+CACHE, PROVENANCE = f"{REPORT}/cache", "provenance.json"
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")
 DTYPES = {str: pl.String, int: pl.Int64, float: pl.Float64}
 
@@ -45,8 +44,17 @@ def collect(*folders: str | Path) -> pl.DataFrame:
     Raises:
         FileNotFoundError: if there is no run.
     """
-    records = [record for sweep, runs in _sweeps(folders) for record in _refreshed(sweep, runs)[0]]
-    return _typed(records)
+    found = find_sweeps(folders)
+    if len(found) > 1:
+        return _typed([record for sweep, stamps in found.items() for record in _refreshed(sweep, stamps)[0]])
+    ((sweep, stamps),) = found.items()
+    kept, now = sweep / CACHE / "table.parquet", fingerprint(stamps)
+    if _made_from(kept) == now:
+        return pl.read_parquet(kept)
+    table = _typed(_refreshed(sweep, stamps)[0])
+    if len(table) > 1:  # else one run was asked for
+        _keep({kept: table}, now)
+    return table
 
 
 def collect_steps(*folders: str | Path) -> pl.DataFrame:
@@ -55,7 +63,7 @@ def collect_steps(*folders: str | Path) -> pl.DataFrame:
     Raises:
         FileNotFoundError: if there is no run.
     """
-    tables = [_refreshed(sweep, runs)[1] for sweep, runs in _sweeps(folders)]
+    tables = [_refreshed(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
     return pl.concat(tables, how="diagonal_relaxed")
 
 
@@ -88,55 +96,12 @@ def _rank(key: str) -> tuple[int, str]:
     return (first.index(key) if key in first else len(first) + key.startswith("scheduler"), key)
 
 
-def _is_run(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (CONFIG, SUMMARY, FAILURE))
-
-
-def _sweeps(folders: Iterable[str | Path]) -> list[tuple[Path, list[str]]]:
-    """Return the sweep folders among and directly below `folders`, each with the names of its runs."""
-    found: dict[Path, list[str]] = {}
-    given = [Path(folder) for folder in folders]
-    for folder in given:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is not a folder")
-        if _is_run(folder):
-            found.setdefault(folder.parent, []).append(folder.name)
-            continue
-        for sweep in (folder, *_subfolders(folder)):
-            if runs := [run.name for run in _subfolders(sweep) if _is_run(run)]:
-                found[sweep] = runs
-                if sweep == folder:
-                    break
-    if not found:
-        raise FileNotFoundError(f"no run in {', '.join(map(str, given))}: a run's directory holds a {CONFIG}")
-    return [(sweep, sorted(runs)) for sweep, runs in found.items()]
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_dir())
-
-
-def _stamp(run_dir: Path) -> str:
-    """Return what changes when the run has something new to say."""
-    stamps = []
-    for name in (SUMMARY, *UNFINISHED):
-        try:
-            stat = os.stat(run_dir / name)
-        except FileNotFoundError:
-            continue
-        stamps.append(f"{name}:{stat.st_mtime_ns}:{stat.st_size}")
-        if name == SUMMARY:
-            break
-    return " ".join(stamps)
-
-
-def _refreshed(sweep: Path, runs: list[str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
-    """Return the records and the steps of `runs`, reading those that changed and keeping all in the cache."""
-    now = pl.DataFrame({"run": runs, "stamp": [_stamp(sweep / run) for run in runs]})
-    folder = sweep / REPORT / "cache"
+def _refreshed(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
+    now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
+    files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
     try:
-        cached, steps = pl.read_parquet(folder / "runs.parquet"), pl.read_parquet(folder / "steps.parquet")
+        cached, steps = map(pl.read_parquet, files)
     except (OSError, pl.exceptions.PolarsError):
         cached = pl.DataFrame(schema={"run": pl.String, "stamp": pl.String, "record": pl.String})
         steps = pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64})
@@ -150,20 +115,30 @@ def _refreshed(sweep: Path, runs: list[str]) -> tuple[list[dict[str, Any]], pl.D
         steps = pl.concat([kept, _read_steps(sweep, changed)], how="diagonal_relaxed").sort(
             "identity", "step"
         )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(cached, folder / "runs.parquet")
-            _replace(steps, folder / "steps.parquet")
-        except OSError:
-            pass  # someone else's folder: nothing is kept, nothing is lost
+        _keep(dict(zip(files, (cached, steps), strict=True)))
     wanted = now.select("run").join(cached, on="run", how="left", maintain_order="left")
-    return [json.loads(text) for text in wanted["record"]], steps.filter(pl.col("identity").is_in(runs))
+    return [json.loads(text) for text in wanted["record"]], steps.filter(
+        pl.col("identity").is_in(list(stamps))
+    )
 
 
-def _replace(table: pl.DataFrame, path: Path) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    table.write_parquet(temporary)
-    temporary.replace(path)
+def _made_from(path: Path) -> str | None:
+    """Return the fingerprint that a table was kept with."""
+    try:
+        return pl.read_parquet_metadata(path).get("made_from")
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+
+
+def _keep(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
+    for path, table in tables.items():
+        temporary = path.with_suffix(f".{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.write_parquet(temporary, metadata={"made_from": made_from})
+            temporary.replace(path)
+        except OSError:
+            return  # someone else's folder: nothing is kept, nothing is lost
 
 
 def _record(run_dir: Path) -> dict[str, Any]:

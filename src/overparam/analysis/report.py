@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import number, short
-from overparam.analysis.collect import CONFIG, REPORT, collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
+from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
 from overparam.tracking.wandb_report import log_report, save_workspace
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
@@ -30,6 +31,7 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` is finished.
     """
+    made_from = fingerprint(stamped_runs(folder))
     runs, steps = _with_sizes(collect(folder)), collect_steps(folder)
     table = runs.filter(status="finished")
     if table.is_empty():
@@ -56,6 +58,7 @@ def report(folder: Path) -> list[Path]:
         log_report(
             folder, logger, pictures, summary, {**numbers, "best_test_error": table["test_error"].min()}
         )
+    (out / MADE_FROM).write_text(made_from)
     for file in files:
         if file.name in ("figure.png", "index.html"):
             Console().print(str(file), highlight=False, soft_wrap=True)

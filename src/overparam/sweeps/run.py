@@ -241,10 +241,15 @@ def _settle(run: Run, result: Any, started: float) -> State | Failure:
 
 
 def _report(runs: Sequence[Run], failed: dict[Path, Failure], max_attempts: int) -> None:
-    from overparam.analysis.report import report
+    from overparam.analysis.stamps import REPORT, is_reported
 
-    for folder in dict.fromkeys(run.directory.parent for run in runs):
-        if any(run.directory.parent == folder and state(run.directory) == State.FINISHED for run in runs):
+    finished = [run.directory.parent for run in runs if state(run.directory) == State.FINISHED]
+    for folder in dict.fromkeys(finished):
+        if is_reported(folder):
+            log.info("nothing changed since %s was made", folder / REPORT)
+        else:
+            from overparam.analysis.report import report
+
             report(folder)
     if failed:
         print_failures(failed)
