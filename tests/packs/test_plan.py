@@ -43,13 +43,23 @@ def test_off_packs_nothing_and_a_wrong_word_is_refused():
 
 
 def test_padding_wastes_at_most_half():
-    grid = runs("data.batch_size=100", seed=[0, 1], model_width=[3, 6, 10, 16, 24, 48, 64, 128, 256, 512])
-    packs, _ = plan(grid, "auto")
+    grid = runs(
+        "model=cnn3", "data.batch_size=100", seed=[0, 1], model_width=[1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
+    )
+    packs, _ = plan(grid, "all")
     assert sorted(index for pack in packs for index in pack) == list(range(20))
     assert len(packs) < 10
     for pack in packs:
         sizes = [grid[index][1].params for index in pack]
         assert sum(sizes) >= (1 - MOST_WASTE) * len(sizes) * max(sizes)
+
+
+def test_mlps_need_no_padding():
+    grid = runs("data.batch_size=100", seed=[0, 1], model_width=[3, 10, 48, 512])
+    assert [sorted(pack) for pack in plan(grid, "auto")[0]] == [list(range(8))]
+    # ... but rows of equal widths: what is left of an interrupted sweep is as many packs as there are kinds of rows.
+    packs, _ = plan([run for i, run in enumerate(grid) if i not in (1, 6)], "auto")
+    assert sorted(len(pack) for pack in packs) == [3, 3]
 
 
 def test_what_cannot_be_padded_is_packed_by_equals():

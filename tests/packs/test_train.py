@@ -39,6 +39,8 @@ CASES = {
         (*WIDTHS, ["model.width=5", "data.n_train=50", "optimizer.momentum=0.5", "optimizer.nesterov=true"]),
         300,
     ),
+    "mlp, ntk": (["optimizer=adam", "model.parametrization=ntk", "model.depth=2"], WIDTHS, 100),
+    "mlp, mup": (["optimizer=sgd", "model.parametrization=mup", "model.depth=3"], WIDTHS, 100),
     "mlp, layer norm": (["optimizer=adamw", "model.norm=layer", "scheduler=cosine"], SEEDS, 300),
     "mlp, plain sgd": (
         ["optimizer=sgd", "optimizer.momentum=0", "scheduler=inverse_sqrt", "scheduler.period=20"],
@@ -164,21 +166,22 @@ def killed_at(monkeypatch):
     return at
 
 
-# AdamW, not Adam with L2 decay: the gradient of a bias before BatchNorm is zero but for rounding, which Adam
-# divides by itself, so that rounding alone moves such a bias, in a pack as well as alone.
+# SGD, not Adam: the gradient of a bias before BatchNorm is zero but for rounding, which Adam divides by itself, so that
+# rounding alone moves such a bias, in a pack as well as alone.
 RESUMED = [
-    "optimizer=adamw",
-    "data.batch_size=16",
-    "scheduler=cosine",
-    "model.norm=batch",
-    "checkpoint_seconds=0",
+    *("optimizer=sgd", "optimizer.lr=0.05", "data.batch_size=16", "scheduler=cosine"),
+    *("model.norm=batch", "checkpoint_seconds=0", "trainer.precision=64-true"),
 ]
-RESUMED += ["trainer.precision=64-true"]
+GRID = [
+    [f"model.width={width}", *row]
+    for row in (["seed=0"], ["seed=1", "data.label_noise=0.3"], ["seed=1", "optimizer.lr=0.02"])
+    for width in (3, 4)
+]
 
 
 def test_a_killed_pack_continues_bit_for_bit(small, tmp_path, killed_at):
-    cfgs = [small(*RESUMED, *member) for member in WIDTHS]
-    whole = [small(*RESUMED, *member, f"paths.logs={tmp_path / 'whole'}") for member in WIDTHS]
+    cfgs = [small(*RESUMED, *member) for member in GRID]
+    whole = [small(*RESUMED, *member, f"paths.logs={tmp_path / 'whole'}") for member in GRID]
     train_pack(whole)
     killed_at.append(32)
     with pytest.raises(Killed):
@@ -192,8 +195,8 @@ def test_a_killed_pack_continues_bit_for_bit(small, tmp_path, killed_at):
 
 
 def test_what_is_left_of_a_pack_may_go_on_alone_or_in_another_pack(small, tmp_path, killed_at):
-    cfgs = [small(*RESUMED, *member) for member in WIDTHS]
-    alone = [small(*RESUMED, *member, f"paths.logs={tmp_path / 'alone'}") for member in WIDTHS]
+    cfgs = [small(*RESUMED, *member) for member in GRID]
+    alone = [small(*RESUMED, *member, f"paths.logs={tmp_path / 'alone'}") for member in GRID]
     killed_at.append(32)
     with pytest.raises(Killed):
         train_pack(cfgs)

@@ -12,7 +12,6 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
 from overparam.packs.module import PackModule
-from overparam.packs.stack import corner, pad
 
 # What a schedule keeps for each parameter group.
 PER_GROUP = ("base_lrs", "_last_lr", "lr_lambdas")
@@ -47,61 +46,58 @@ class MemberCheckpoints(TorchCheckpointIO):
         return self._join(members)
 
     def _split(self, checkpoint: dict[str, Any], member: int) -> dict[str, Any]:
-        group, place = self._place(member)
-        shapes = self.module.stack.member_shapes(member)
-
-        def own(state: dict[str, Any], shape: torch.Size) -> dict[str, Any]:
-            return {k: corner(v[place], shape).clone() if _is_stacked(v) else v for k, v in state.items()}
-
+        stack, row = self.module.stack, member // self.module.stack.columns
+        (group,) = (g for g, rows in enumerate(self.module.groups) if row in rows)
+        place = row - self.module.groups[group][0]
         (optimizer,) = checkpoint["optimizer_states"]
-        indices = optimizer["param_groups"][group]["params"]
+        options = optimizer["param_groups"][group]
+        held = optimizer["state"].get(options["params"][0])
         state = {
-            i: own(optimizer["state"][index], shape)
-            for i, (index, shape) in enumerate(zip(indices, shapes, strict=True))
-            if index in optimizer["state"]
+            i: {k: stack.take(v[place], member, name).clone() if _is_rows(v) else v for k, v in held.items()}
+            for i, name in enumerate(stack.trained if held else ())
         }
-        options = {**optimizer["param_groups"][group], "params": list(range(len(indices)))}
-        options["fused"] = self.module.recipes[member].keywords.get("fused")
+        own = {
+            "params": list(range(len(stack.trained))),
+            "fused": self.module.recipes[row].keywords.get("fused"),
+        }
         return {
             **checkpoint,
             "callbacks": _scale_timer(checkpoint["callbacks"], 1 / len(self.files)),
-            "state_dict": {f"net.{k}": v for k, v in self.module.stack.member_state(member).items()},
-            "optimizer_states": [{"state": state, "param_groups": [options]}],
+            "state_dict": {f"net.{k}": v for k, v in stack.member_state(member).items()},
+            "optimizer_states": [{"state": state, "param_groups": [{**options, **own}]}],
             "lr_schedulers": [_per_group(s, lambda v: [v[group]]) for s in checkpoint["lr_schedulers"]],
         }
 
     def _join(self, members: list[dict[str, Any]]) -> dict[str, Any]:
         stack = self.module.stack
-        state: dict[int, dict[str, Any]] = {}
-        groups: list[dict[str, Any]] = []
         for member, checkpoint in enumerate(members):
             stack.load_member(
                 member, {k.removeprefix("net."): v for k, v in checkpoint["state_dict"].items()}
             )
         optimizers = [checkpoint["optimizer_states"][0] for checkpoint in members]
-        wholes = [parameter.shape[1:] for parameter in stack.trained()]
-        for group in self.module.groups:
-            indices = [len(wholes) * len(groups) + i for i in range(len(wholes))]
-            options = optimizers[group[0]]["param_groups"][0]
-            groups.append({**options, "params": indices, "fused": True})
-            for i, whole in enumerate(wholes):
-                states = [optimizers[member]["state"].get(i, {}) for member in group]
-                state[indices[i]] = {key: _stack([s[key] for s in states], whole) for key in states[0]}
-        firsts = [members[group[0]]["lr_schedulers"] for group in self.module.groups]
+        state: dict[int, dict[str, Any]] = {}
+        groups: list[dict[str, Any]] = []
+        for index, rows in enumerate(self.module.groups):
+            first = rows[0] * stack.columns
+            groups.append({**optimizers[first]["param_groups"][0], "params": [index], "fused": True})
+            held = dict(optimizers[first]["state"].get(0, {}))
+            for key in (key for key, value in held.items() if _is_rows(value)):
+                held[key] = held[key].new_zeros(len(rows), stack.flat.shape[1])
+                for member in range(first, first + len(rows) * stack.columns):
+                    row = held[key][(member - first) // stack.columns]
+                    for i, name in enumerate(stack.trained):
+                        stack.take(row, member, name).copy_(optimizers[member]["state"][i][key])
+            if held:
+                state[index] = held
+        firsts = [members[rows[0] * stack.columns]["lr_schedulers"] for rows in self.module.groups]
         schedules = [_merge(list(same)) for same in zip(*firsts, strict=True)]
         return {
             **members[0],
             "callbacks": _scale_timer(members[0]["callbacks"], len(members)),
             "state_dict": self.module.state_dict(),
-            "optimizer_states": [{"state": {k: v for k, v in state.items() if v}, "param_groups": groups}],
+            "optimizer_states": [{"state": state, "param_groups": groups}],
             "lr_schedulers": schedules,
         }
-
-    def _place(self, member: int) -> tuple[int, int]:
-        for index, group in enumerate(self.module.groups):
-            if member in group:
-                return index, group.index(member)
-        raise IndexError(member)
 
 
 def _scale_timer(callbacks: dict[str, Any], factor: float) -> dict[str, Any]:
@@ -110,13 +106,8 @@ def _scale_timer(callbacks: dict[str, Any], factor: float) -> dict[str, Any]:
     return {**callbacks, "Timer": {"time_elapsed": {stage: factor * time for stage, time in times.items()}}}
 
 
-def _is_stacked(value: Any) -> bool:
+def _is_rows(value: Any) -> bool:
     return isinstance(value, Tensor) and value.dim() > 0
-
-
-def _stack(values: list[Any], shape: torch.Size) -> Any:
-    first = values[0]
-    return torch.stack([pad(value, shape) for value in values]) if _is_stacked(first) else first
 
 
 def _per_group(schedule: dict[str, Any], pick: Callable[[list[Any]], list[Any]]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""The members' own batches, side by side."""
+"""The members' own batches, row by row; members of a row read the same samples."""
 
+import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import lightning as L
@@ -13,50 +15,112 @@ from torch import Tensor
 from overparam.data.loader import chunk_bounds
 from overparam.data.module import PoolDataModule
 
-CHUNK_BYTES = 2**26  # what a chunk of all members' batches may take
+CHUNK_BYTES = 2**26  # what a chunk of all rows' batches may take
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What an evaluation compares outputs with, of every member."""
+
+    y: Tensor  # [M, n] or [M, n, K], padded to the largest n
+    noisy: Tensor  # [M, n]
+    mask: Tensor  # [M, n], False where padded
+    lengths: list[int]  # each member's n
 
 
 class PackDataModule(L.LightningDataModule):
     """Every member's own DataModule: its data, subset, noise and batch order, drawn as it draws them alone.
 
     Args:
-        members: the DataModules, of one batch size.
+        rows: the DataModules, of one batch size; those in a row have the same samples in the same order and
+            may differ in their labels.
+        inputs: of each row, what tells its samples and their order from other rows'.
+        labels: of each member, row by row, what tells its samples and labels from others'.
     """
 
-    def __init__(self, members: Sequence[PoolDataModule]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Sequence[PoolDataModule]],
+        inputs: Sequence[Hashable],
+        labels: Sequence[Hashable],
+    ) -> None:
         super().__init__()
-        self.members = list(members)
+        self.rows, self.inputs, self.labels_of = [list(row) for row in rows], list(inputs), list(labels)
+        self.members = [member for row in self.rows for member in row]
         self.cuts: list[int] = []
+        self.labels = cache(self._labels)
 
     def setup(self, stage: str | None = None) -> None:
-        """Set every member's data up, on the Trainer's device; test inputs that are equal are held once."""
+        """Set up, on the Trainer's device, what no other member has; test inputs that are equal are held once."""
         first = self.members[0]
-        for member in self.members:
+        known: dict[Hashable, PoolDataModule] = {}
+        for member, key in zip(self.members, self.labels_of, strict=True):
             member.trainer = self.trainer
+            if key in known:
+                member.train, member.test = known[key].train, known[key].test
+                continue
             member.setup(stage)
+            known[key] = member
             mine, theirs = member.test.stored, first.test.stored
             if mine.shape == theirs.shape and torch.equal(mine, theirs):
                 member.test = replace(member.test, stored=theirs)
+        for row in self.rows:
+            for member in row[1:]:
+                member.train = replace(member.train, stored=row[0].train.stored)
+
+    def splits(self, name: str) -> list[Any]:
+        """Return each row's "train" or "test" split, for its inputs."""
+        return [getattr(row[0], name) for row in self.rows]
+
+    def _labels(self, name: str) -> Labels:
+        splits = [getattr(member, name) for member in self.members]
+        lengths = [len(split) for split in splits]
+        y, noisy = (stack_padded([getattr(split, part) for split in splits]) for part in ("y", "noisy"))
+        return Labels(y, noisy, sample_mask(lengths).to(y.device), lengths)
 
     def train_dataloader(self) -> Any:
         """Return the remaining steps of the run."""
         trainer = self.trainer
         assert trainer is not None
-        members = self.members
-        if all(m.batch_size == m.n_train and m.augmentation() is None for m in members):
-            return FullBatches(members, lambda: trainer.global_step, trainer.max_steps, self.cuts)
-        step_bytes = sum(8 * m.batch_size * math.prod(m.input_shape) for m in members)
+        if all(m.batch_size == m.n_train and m.augmentation() is None for m in self.members):
+            x = stack_padded([split.inputs() for split in self.splits("train")])
+            y = self.labels("train").y
+            return FullBatches(x, y, lambda: trainer.global_step, trainer.max_steps, self.cuts)
+        step_bytes = sum(8 * row[0].batch_size * math.prod(row[0].input_shape) for row in self.rows)
         steps = range(0, trainer.max_steps, max(CHUNK_BYTES // step_bytes, 1))
-        for member in members:
-            member.cuts = sorted({*self.cuts, *steps})
-        return SideBySide([member.train_dataloader() for member in members])
+        alike: dict[Hashable, list[int]] = {}
+        for row, key in enumerate(self.inputs):
+            alike.setdefault(key, []).append(row)
+        columns = len(self.rows[0])
+        loaders, source, places = [], [0] * len(self.rows), [0] * len(self.members)
+        read = 0
+        for group, rows in enumerate(alike.values()):
+            readers = [row * columns + column for row in rows for column in range(columns)]
+            for place, member in enumerate(readers):
+                places[member] = read + place
+            read += len(readers)
+            for row in rows:
+                source[row] = group
+            # One of them gathers the samples, with the labels of all.
+            loader = copy.copy(self.members[readers[0]])
+            labels = torch.stack([self.members[member].train.y for member in readers], 1)
+            loader.train = replace(loader.train, y=labels)
+            loader.cuts = sorted({*self.cuts, *steps})
+            loaders.append(loader.train_dataloader())
+        return TogetherByRow(loaders, source, places)
 
 
-class SideBySide:
-    """Iterates chunks x [S, M, B, *shape] and y [S, M, B, ...] put together from the members' loaders."""
+class TogetherByRow:
+    """Iterates chunks x [S, R, B, *shape] and y [S, M, B, ...] put together from loaders that rows share.
 
-    def __init__(self, loaders: Sequence[Any]) -> None:
-        self.loaders = loaders
+    Args:
+        loaders: each gives x [S, B, *shape] and y [S, B, members, ...] of the members that read it.
+        source: each row's loader.
+        places: each member's place among the members of all loaders.
+    """
+
+    def __init__(self, loaders: Sequence[Any], source: Sequence[int], places: Sequence[int]) -> None:
+        self.loaders, self.source, self.places = loaders, source, places
 
     def __len__(self) -> int:
         return len(self.loaders[0])
@@ -64,25 +128,24 @@ class SideBySide:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for chunks in zip(*self.loaders, strict=True):
             xs, ys = zip(*chunks, strict=True)
-            yield torch.stack(xs, 1), torch.stack(ys, 1)
+            y = torch.cat(ys, 2).movedim(2, 1)
+            places = torch.tensor(self.places).to(y.device, non_blocking=True)
+            yield torch.stack([xs[loader] for loader in self.source], 1), y.index_select(1, places)
 
 
 class FullBatches:
-    """Iterates the same x [S, M, n, *shape] and y [S, M, n, ...], put together once, padded to the largest n.
+    """Iterates the same x [S, R, n, *shape] and y [S, M, n, ...] over and over.
 
     Args:
-        members: the DataModules.
+        x: inputs [R, n, *shape].
+        y: labels [M, n, ...].
         step: tells the step the pack is at; iteration begins there.
         stop: step to end before.
         cuts: steps at which a chunk must end.
     """
 
-    def __init__(
-        self, members: Sequence[PoolDataModule], step: Callable[[], int], stop: int, cuts: Sequence[int]
-    ) -> None:
-        self.x = stack_padded([member.train.inputs() for member in members])
-        self.y = stack_padded([member.train.y for member in members])
-        self.step, self.stop, self.cuts = step, stop, cuts
+    def __init__(self, x: Tensor, y: Tensor, step: Callable[[], int], stop: int, cuts: Sequence[int]) -> None:
+        self.x, self.y, self.step, self.stop, self.cuts = x, y, step, stop, cuts
 
     def __len__(self) -> int:
         return len(chunk_bounds(0, self.stop, self.cuts))

@@ -11,7 +11,7 @@ from torch import Tensor
 from overparam.data.module import Split
 from overparam.measures.evaluation import Diverged, Evaluation, per_sample_error
 from overparam.models.module import Loss
-from overparam.packs.data import PackDataModule, sample_mask, stack_padded
+from overparam.packs.data import Labels, PackDataModule, stack_padded
 from overparam.packs.module import PackModule, member_losses
 
 CHUNK_NUMBERS = 2**22  # what all members' inputs of a forward pass may hold
@@ -42,11 +42,11 @@ class PackEvaluation(Evaluation):
         data: PackDataModule = trainer.datamodule  # type: ignore[attr-defined]
         module.eval()
         size = self.batch_size
-        if not module.stack.is_batched:  # its activations are many times its inputs
+        if not module.stack.is_side_by_side:  # its activations are many times its inputs
             size = min(size, max(member.batch_size for member in data.members))
         trains, tests = (
-            evaluate_members(module, [getattr(m, split) for m in data.members], module.loss, size)
-            for split in ("train", "test")
+            evaluate_members(module, data.splits(name), data.labels(name), module.loss, size)
+            for name in ("train", "test")
         )
         module.train()
         for member, train, test in zip(self.members, trains, tests, strict=True):
@@ -64,35 +64,32 @@ class PackEvaluation(Evaluation):
 
 @torch.no_grad()
 def evaluate_members(
-    forward: Callable[[Tensor], Tensor], splits: Sequence[Split], loss: Loss, batch_size: int
+    forward: Callable[[Tensor], Tensor], splits: Sequence[Split], labels: Labels, loss: Loss, batch_size: int
 ) -> list[dict[str, float]]:
     """Return what `measures.evaluation.evaluate` returns, for every member at once.
 
     Args:
-        forward: the pack, [M, N, *input_shape] -> [M, K, N].
-        splits: the members' samples.
+        forward: the pack, [R, N, *input_shape] -> [M, K, N].
+        splits: the rows' samples.
+        labels: the members' labels.
         loss: "cross_entropy" or "mse".
         batch_size: most samples of a member in a forward pass.
     """
-    device = splits[0].y.device
+    device = labels.y.device
     dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
-    lengths = [len(split) for split in splits]
-    mask = sample_mask(lengths).to(device)
-    sums = torch.zeros(4, len(splits), dtype=dtype, device=device)
-    sample = len(splits) * splits[0].x[0].numel()
+    lengths = torch.tensor(labels.lengths, dtype=dtype, device=device)
+    sums = torch.zeros(4, len(lengths), dtype=dtype, device=device)
+    sample = len(lengths) * splits[0].stored[0].numel()
     step = min(batch_size, max(CHUNK_NUMBERS // sample, 64))
-    for start in range(0, max(lengths), step):
+    for start in range(0, max(labels.lengths), step):
         rows = slice(start, start + step)
-        x_ = stack_padded([split.inputs(rows) for split in splits])
-        y_ = stack_padded([split.y[rows] for split in splits])
-        noisy_, mask_ = stack_padded([split.noisy[rows] for split in splits]), mask[:, rows]
-        outputs = forward(x_)
-        losses = member_losses(loss, outputs, y_)
-        errors = per_sample_error(outputs.transpose(1, 2).flatten(0, 1), y_.flatten(0, 1)).view(mask_.shape)
+        y, noisy, mask = (part[:, rows] for part in (labels.y, labels.noisy, labels.mask))
+        outputs = forward(stack_padded([split.inputs(rows) for split in splits]))
+        losses, errors = member_losses(loss, outputs, y), member_errors(outputs, y)
         # A padded sample counts nothing, not even if its member's outputs are NaN.
-        values = [torch.where(mask_, v, 0).to(dtype) for v in (losses, errors, errors * noisy_, noisy_)]
+        values = [torch.where(mask, v, 0).to(dtype) for v in (losses, errors, errors * noisy, noisy)]
         sums += torch.stack([value.sum(1) for value in values])
-    means = (sums / torch.tensor(lengths, dtype=dtype, device=device)).T.tolist()
+    means = (sums / lengths).T.tolist()
     return [
         {
             "loss": mean_loss,
@@ -102,3 +99,10 @@ def evaluate_members(
         }
         for mean_loss, error, both, share in means
     ]
+
+
+def member_errors(outputs: Tensor, y: Tensor) -> Tensor:
+    """Return `per_sample_error` [M, N] of outputs [M, K, N] against y [M, N] or [M, N, K]."""
+    if y.is_floating_point():
+        return per_sample_error(outputs.transpose(1, 2).flatten(0, 1), y.flatten(0, 1)).view(y.shape[:2])
+    return per_sample_error(outputs, y)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from overparam.packs.stack import Stack, corner
+from overparam.packs.side_by_side import runs_side_by_side
+from overparam.packs.stack import Stack
 
 SAMPLES = 4
 PATIENCE = 60.0  # seconds that a trial may take
@@ -49,7 +50,7 @@ def packing_is_exact(net: nn.Module, input_shape: tuple[int, ...]) -> bool:
 
 
 def padding_is_exact(narrow: nn.Module, wide: nn.Module, input_shape: tuple[int, ...]) -> bool:
-    """Whether `narrow`, padded to the shapes of `wide`, has its own outputs, and padding zero gradients.
+    """Whether `narrow`, in a stack with `wide`, has its own outputs, and what it is padded with zero gradients.
 
     Parameters and buffers are drawn at random for the trial: a readout that starts at zero would hide what
     lies before it.
@@ -57,8 +58,9 @@ def padding_is_exact(narrow: nn.Module, wide: nn.Module, input_shape: tuple[int,
     narrow, wide = _randomized(narrow), _randomized(wide)
     x = _inputs(input_shape)
     try:
-        stack = Stack([narrow, wide]).train()
-        outputs = stack(x.expand(2, *x.shape))
+        rows = 1 if runs_side_by_side(narrow) else 2
+        stack = Stack([narrow, wide], rows).train()
+        outputs = stack(x.expand(rows, *x.shape))
         expected = narrow.train()(x)
     except (RuntimeError, ValueError, KeyError, AttributeError):
         return False  # vmap meets something it cannot do: random numbers, a branch on data, another structure
@@ -66,12 +68,10 @@ def padding_is_exact(narrow: nn.Module, wide: nn.Module, input_shape: tuple[int,
         return False
     if not torch.allclose(outputs[0].T, expected, rtol=TOLERANCE, atol=TOLERANCE):
         return False
-    gradients = torch.autograd.grad(outputs.square().sum(), stack.trained(), allow_unused=True)
-    shapes = stack.member_shapes(0)
-    if any(
-        g is None or _count(g[0]) != _count(corner(g[0], s)) for g, s in zip(gradients, shapes, strict=True)
-    ):
-        return False
+    (gradient,) = torch.autograd.grad(outputs.square().sum(), [stack.flat])
+    own = sum(int(stack.take(gradient[0], 0, name).count_nonzero()) for name in stack.trained)
+    if rows == 2 and int(gradient[0].count_nonzero()) != own:
+        return False  # some padding would be trained
     running = narrow.state_dict()
     return all(torch.allclose(value, running[key]) for key, value in stack.member_state(0).items())
 
@@ -97,7 +97,3 @@ def _randomized(net: nn.Module) -> nn.Module:
             if buffer.is_floating_point():
                 buffer.uniform_(0.5, 1.5, generator=rng)
     return net
-
-
-def _count(gradient: Tensor) -> int:
-    return int(gradient.count_nonzero())

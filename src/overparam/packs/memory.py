@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from overparam.assemble import Parts
-from overparam.packs.stack import batched_layers
+from overparam.packs.side_by_side import runs_side_by_side
 
 ITEM_BYTES = {"32-true": 4, "64-true": 8}
 # Weight, gradient, up to two running means of the optimizer, and one copy for checkpoint or weights.
@@ -36,7 +36,7 @@ def footprint(parts: Parts, precision: str) -> Footprint:
         net = parts.build_net()
     saved, largest = saved_for_backward(net, data.input_shape)
     activations = data.batch_size * item * (saved + COPIES_OF_LARGEST * largest)
-    if batched_layers(net) is None:
+    if not runs_side_by_side(net):
         activations *= COPIES_UNDER_VMAP
     sample = 4 * math.prod(data.input_shape)
     copies = 3 if data.batch_size == data.n_train else 2  # its own, the evaluation's, the full batch's

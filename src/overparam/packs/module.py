@@ -22,16 +22,15 @@ def member_losses(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:
 
 
 class PackModule(L.LightningModule):
-    """Trains M networks at once: batches x [S, M, B, *shape] and y [S, M, B, ...] hold S steps of every member.
+    """Trains M networks at once: batches x [S, R, B, *shape] and y [S, M, B, ...] hold S steps of every member.
 
-    A member's gradient is that of its own mean loss, its update that of torch's own optimizer with its own
-    hyperparameters: members with equal ones are a parameter group, which is a view of the stacked parameters.
-    That is exact for the optimizers that treat every number alone (SGD, Adam, AdamW). One member's NaN stays
-    in its own slice.
+    Members stand in R rows, see `Stack`. A member's gradient is that of its own mean loss, its update that of
+    torch's own optimizer with its row's hyperparameters: rows with equal ones are a parameter group. That is
+    exact for the optimizers that treat every number alone (SGD, Adam, AdamW). One member's NaN stays its own.
 
     Args:
-        members: the modules the members would train with alone, those with equal hyperparameters in a row.
-        recipes: how each makes its optimizer: the class, and its hyperparameters.
+        members: the modules the members would train with alone, row by row.
+        recipes: how each row makes its optimizer: the class, and its hyperparameters; equal ones in a row.
         weights: what a sample's loss counts for in its member's mean, [M, B]; None is 1/B. Full batches of
             unequal size are padded with samples that count 0.
     """
@@ -44,51 +43,48 @@ class PackModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.stack = Stack([member.net for member in members])
+        self.stack = Stack([member.net for member in members], len(recipes))
         self.loss, self.clip_norm = members[0].loss, members[0].clip_norm
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
+        columns = None if self.clip_norm is None else self.stack.columns_of_numbers()
+        self.columns: Tensor | None
+        self.register_buffer("columns", columns, persistent=False)
         self.recipes = list(recipes)
         self._make_scheduler = members[0]._make_scheduler
-        groups = groupby(range(len(members)), key=lambda m: repr(self.recipes[m].keywords))
-        self.groups = [list(positions) for _, positions in groups]
+        groups = groupby(range(len(recipes)), key=lambda row: repr(self.recipes[row].keywords))
+        self.groups = [list(rows) for _, rows in groups]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs [M, K, B] for inputs [M, B, *input_shape] of any floating type."""
+        """Return outputs [M, K, B] for inputs [R, B, *input_shape] of any floating type."""
         return self.stack(x.to(self.dtype))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Take one optimizer step, of every member, for each of the chunk's S batches."""
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
-        parameters, sizes = self.stack.trained(), [len(group) for group in self.groups]
+        sizes = [len(rows) for rows in self.groups]
         for x, y in zip(*batch, strict=True):
             losses = member_losses(self.loss, self(x), y)
-            loss = (
-                losses.mean(1).sum()
-                if self.weights is None
-                else (losses * self.weights.to(losses.dtype)).sum()
-            )
-            gradients: Sequence[Tensor] = torch.autograd.grad(loss, parameters)
+            weights = 1 / losses.shape[1] if self.weights is None else self.weights.to(losses.dtype)
+            loss = (losses * weights).sum()
+            (gradient,) = torch.autograd.grad(loss, [self.stack.flat])
             if self.clip_norm is not None:
-                gradients = clip_member_norms(gradients, self.clip_norm)
-            for views, gradient in zip(self._views, gradients, strict=True):
-                # Fused kernels read memory in order, whatever the strides say.
-                for view, piece in zip(views, gradient.contiguous().split(sizes), strict=True):
-                    view.grad = piece
+                assert self.columns is not None
+                gradient = clip_member_norms(gradient, self.columns, self.stack.columns, self.clip_norm)
+            for view, piece in zip(self._views, gradient.split(sizes), strict=True):
+                view.grad = piece
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
 
     def configure_optimizers(self) -> Any:
-        """Build torch's own optimizer over views of the stacked parameters, a group for each block of members."""
-        sizes = [len(group) for group in self.groups]
-        self._views = [parameter.detach().split(sizes) for parameter in self.stack.trained()]
+        """Build torch's own optimizer over views of the rows, a group for each block of equal hyperparameters."""
+        self._views = self.stack.flat.detach().split([len(rows) for rows in self.groups])
         groups = []
-        for g, members in enumerate(self.groups):
-            solo = self.recipes[members[0]]([self._views[0][g]])  # says how torch writes its hyperparameters
-            groups.append({**solo.param_groups[0], "params": [views[g] for views in self._views]})
-            groups[g]["fused"] = True  # one kernel a group, not ten a tensor
+        for rows, view in zip(self.groups, self._views, strict=True):
+            solo = self.recipes[rows[0]]([view])  # says how torch writes its hyperparameters
+            groups.append({**solo.param_groups[0], "fused": True})  # one kernel a group, not ten
         optimizer = self.recipes[0].func(groups, **{**self.recipes[0].keywords, "fused": True})
         if self._make_scheduler is None:
             return optimizer
@@ -99,11 +95,17 @@ class PackModule(L.LightningModule):
         checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
 
-def clip_member_norms(gradients: Sequence[Tensor], clip_norm: float) -> list[Tensor]:
-    """Return the gradients with each member's norm over all of them at most `clip_norm`.
+def clip_member_norms(gradient: Tensor, columns: Tensor, count: int, clip_norm: float) -> Tensor:
+    """Return a gradient [R, size of a row] with the norm of each member's numbers at most `clip_norm`.
 
     The factor is that of `torch.nn.utils.clip_grad_norm_`: clip_norm / (norm + 1e-6), at most 1.
+
+    Args:
+        gradient: of all members.
+        columns: the column each number of a row belongs to, [size of a row].
+        count: columns of a row.
+        clip_norm: the largest norm.
     """
-    norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients], 1).norm(dim=1)
-    factors = (clip_norm / (norms + 1e-6)).clamp(max=1.0)
-    return [gradient * factors.view(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients]
+    squares = gradient.new_zeros(len(gradient), count).index_add_(1, columns, gradient.square())
+    factors = (clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+    return gradient * factors[:, columns]

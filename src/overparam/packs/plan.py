@@ -14,6 +14,8 @@ from torch import nn
 from overparam.assemble import ConfigError, Parts
 from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent, survives
 from overparam.packs.memory import Footprint, budget, footprint
+from overparam.packs.rows import Kin, arrange, kin
+from overparam.packs.side_by_side import runs_side_by_side
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +50,42 @@ class Candidate:
 
     index: int
     parts: Parts
+    kin: Kin
     n_train: int
-    width: int  # 0 for a network without one
     cost: float  # multiply-adds a step, forward: batch size times trainable parameters
     size: Footprint
+
+    @property
+    def width(self) -> int:
+        """See `Kin`."""
+        return self.kin.width
+
+
+@dataclass
+class Row:
+    """Runs that stand side by side, or one."""
+
+    runs: list[Candidate]
+
+    @property
+    def batch(self) -> int:
+        """Samples a step."""
+        return self.runs[0].parts.data.batch_size
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters of all runs."""
+        return sum(run.parts.params for run in self.runs)
+
+    @property
+    def cost(self) -> float:
+        """See `Candidate`."""
+        return sum(run.cost for run in self.runs)
+
+    @property
+    def size(self) -> float:
+        """Bytes; the samples are held once."""
+        return sum(run.size.model for run in self.runs) + max(run.size.data for run in self.runs)
 
 
 def plan(
@@ -74,7 +108,7 @@ def plan(
         data = parts.data
         size = f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
         families[_family(cfg) + size].append(index)
-    packs = []
+    packs: list[list[Row]] = []
     for indices in families.values():
         if len(indices) == 1:
             alone["no other run to be trained with"] += 1
@@ -82,16 +116,24 @@ def plan(
         if (reason := _obstacle(*runs[indices[0]], packing)) is not None:
             alone[reason] += len(indices)
             continue
+        with torch.device("meta"):
+            side_by_side = runs_side_by_side(runs[indices[0]][1].build_net())
         for same in _alike(_candidates(runs, indices)):
-            for group in _by_padding(same):
-                packs += _by_memory(group, budget() / jobs)
-    alone["no other run to be trained with"] += sum(len(pack) == 1 for pack in packs)
-    packs = [pack for pack in packs if len(pack) > 1]
-    while packs and len(packs) < jobs and len(longest := max(packs, key=_cost)) > 3:
+            for grid in arrange(same, lambda candidate: candidate.kin, side_by_side):
+                for rows in _by_padding([Row(row) for row in grid]):
+                    packs += _by_memory(rows, budget() / jobs)
+    alone["no other run to be trained with"] += sum(len(runs_of(pack)) == 1 for pack in packs)
+    packs = [pack for pack in packs if len(runs_of(pack)) > 1]
+    while packs and len(packs) < jobs and len(runs_of(longest := max(packs, key=_cost))) > 3:
         packs.remove(longest)
-        packs += [longest[::2], longest[1::2]]  # no slot stays empty
+        packs += _halves(longest)  # no slot stays empty
     packs.sort(key=_cost, reverse=True)  # long ones first
-    return [[candidate.index for candidate in pack] for pack in packs], +alone
+    return [[candidate.index for candidate in runs_of(pack)] for pack in packs], +alone
+
+
+def runs_of(pack: Sequence[Row]) -> list[Candidate]:
+    """Return the runs of a pack, row by row."""
+    return [run for row in pack for run in row.runs]
 
 
 def _candidates(runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int]) -> list[Candidate]:
@@ -99,16 +141,17 @@ def _candidates(runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int]
     candidates = []
     for index in indices:
         cfg, parts = runs[index]
-        size = width, n_train = cfg.model.get("width") or 0, parts.data.n_train
+        own = kin(cfg, parts)
+        size = own.width, parts.data.n_train
         if size not in sizes:
             sizes[size] = footprint(parts, cfg.trainer.precision)
         cost = parts.data.batch_size * parts.params
-        candidates.append(Candidate(index, parts, n_train, width, cost, sizes[size]))
+        candidates.append(Candidate(index, parts, own, parts.data.n_train, cost, sizes[size]))
     return candidates
 
 
-def _cost(pack: list[Candidate]) -> float:
-    return sum(candidate.cost for candidate in pack)
+def _cost(pack: Sequence[Row]) -> float:
+    return sum(row.cost for row in pack)
 
 
 def _family(cfg: DictConfig) -> str:
@@ -168,21 +211,21 @@ def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
     return list(groups.values())
 
 
-def _by_padding(candidates: list[Candidate]) -> list[list[Candidate]]:
-    """Cut runs, in order of their cost, into the packs of least estimated time (dynamic programming).
+def _by_padding(rows: list[Row]) -> list[list[Row]]:
+    """Cut rows, in order of their cost, into the packs of least estimated time (dynamic programming).
 
     The time of a pack's step is `STEP_SECONDS` plus its arithmetic, padding included.
     """
-    ordered = sorted(candidates, key=lambda c: (c.cost, c.width, c.n_train))
-    costs = [c.cost for c in ordered]
+    ordered = sorted(rows, key=lambda row: (row.cost, row.runs[0].width, row.runs[0].n_train))
+    costs = [row.cost for row in ordered]
     edges = [i for i in range(len(ordered)) if i == 0 or costs[i] != costs[i - 1]] + [len(ordered)]
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for end in edges[1:]:
         options = []
         for start in (edge for edge in edges if edge < end):
-            # The widest member need not have the largest batch.
-            params = max(c.parts.params for c in ordered[start:end])
-            batch = max(c.parts.data.batch_size for c in ordered[start:end])
+            # The widest row need not have the largest batch.
+            params = max(row.params for row in ordered[start:end])
+            batch = max(row.batch for row in ordered[start:end])
             padded = (end - start) * params * batch
             if sum(costs[start:end]) >= (1 - MOST_WASTE) * padded:
                 seconds = STEP_SECONDS + 6 * padded / FLOPS_PER_SECOND
@@ -196,9 +239,28 @@ def _by_padding(candidates: list[Candidate]) -> list[list[Candidate]]:
     return groups
 
 
-def _by_memory(group: list[Candidate], available: float) -> list[list[Candidate]]:
-    """Split a group into as few packs of about equal size as fit the memory."""
-    member_bytes = max(c.size.model for c in group) + max(c.size.data for c in group)
-    most = max(int(available // member_bytes), 1)
-    count = -(-len(group) // most)
-    return [group[i * len(group) // count : (i + 1) * len(group) // count] for i in range(count)]
+def _by_memory(rows: list[Row], available: float) -> list[list[Row]]:
+    """Split rows into as few packs of about equal size as fit the memory; a row too large for it is halved."""
+    most = int(available // max(row.size for row in rows))
+    if most < 1 and len(rows[0].runs) > 1:
+        return [pack for half in _columns(rows) for pack in _by_memory(half, available)]
+    count = -(-len(rows) // max(most, 1))
+    return [rows[i * len(rows) // count : (i + 1) * len(rows) // count] for i in range(count)]
+
+
+def _halves(pack: list[Row]) -> list[list[Row]]:
+    """Split a pack in two of about equal cost."""
+    if len(pack[0].runs) > len(pack):
+        return _columns(pack)
+    return [pack[::2], pack[1::2]]
+
+
+def _columns(rows: list[Row]) -> list[list[Row]]:
+    """Split every row in two of about equal cost: the largest run, and each next one, joins the smaller half."""
+    halves: tuple[list[int], list[int]] = ([], [])
+    costs = [0.0, 0.0]
+    for column in reversed(range(len(rows[0].runs))):
+        smaller = costs.index(min(costs))
+        halves[smaller].append(column)
+        costs[smaller] += rows[0].runs[column].cost
+    return [[Row([row.runs[column] for column in sorted(half)]) for row in rows] for half in halves]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from overparam.packs.checkpoint import MemberCheckpoints
 from overparam.packs.data import PackDataModule, sample_mask
 from overparam.packs.evaluation import PackEvaluation
 from overparam.packs.module import PackModule
+from overparam.packs.rows import Kin, arrange, kin
+from overparam.packs.side_by_side import runs_side_by_side
 from overparam.sweeps.identity import run_directory
 from overparam.sweeps.state import AlreadyRunning, describe, lock, record_failure
 from overparam.tracking.checkpoint import TimedCheckpoint
@@ -52,6 +54,11 @@ class Member:
     loggers: list[Any] = field(default_factory=list)
     error: Diverged | None = None
 
+    @cached_property
+    def kin(self) -> Kin:
+        """What it has in common with others."""
+        return kin(self.cfg, self.parts)
+
 
 def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
     """Train the runs that `cfgs` describe together, or what is left of them; return summary or error of each.
@@ -80,7 +87,8 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
             together[member.step].append(member)
         for same_step in together.values():
             try:
-                results |= _train_together(same_step)
+                for grid in arrange(same_step, lambda member: member.kin, _side_by_side(same_step[0])):
+                    results |= _train_together(grid)
             except Exception:
                 log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
                 for member in same_step:
@@ -104,15 +112,18 @@ def _locked(run_dir: Path, locks: ExitStack) -> bool:
     return True
 
 
-def _train_together(members: list[Member]) -> dict[Path, Result]:
-    modules = {id(member): member.parts.build_module() for member in members}
-    # Runs with equal hyperparameters stand in a row: they are one parameter group.
-    members = sorted(members, key=lambda member: repr(recipe(member).keywords))
+def _side_by_side(member: Member) -> bool:
+    with torch.device("meta"):
+        return runs_side_by_side(member.parts.build_net())
+
+
+def _train_together(grid: Sequence[Sequence[Member]]) -> dict[Path, Result]:
+    members = [member for row in grid for member in row]
     first = members[0]
     torch.set_num_threads(first.cfg.cpu_threads)
-    recipes = [recipe(member) for member in members]
-    weights = _sample_weights([member.parts for member in members])
-    module = PackModule([modules[id(member)] for member in members], recipes, weights)
+    modules = [member.parts.build_module() for member in members]
+    recipes = [recipe(row[0]) for row in grid]
+    module = PackModule(modules, recipes, _sample_weights([member.parts for member in members]))
     files = [member.run_dir / CHECKPOINT for member in members]
     clock = Timer()
     trainer = build_trainer(
@@ -129,12 +140,16 @@ def _train_together(members: list[Member]) -> dict[Path, Result]:
     for member in members:
         member.loggers = open_run(member.cfg, member.run_dir, member.step)
         write_provenance(member.run_dir, trainer)
-    data = PackDataModule([member.parts.data for member in members])
+    data = PackDataModule(
+        [[member.parts.data for member in row] for row in grid],
+        [row[0].kin.inputs for row in grid],
+        [member.kin.labels for member in members],
+    )
     with interruptible():
         trainer.fit(module, datamodule=data, ckpt_path=files[0] if first.step else None, weights_only=True)
     seconds = clock.time_elapsed("train") / len(members)  # a member's share
     return {
-        member.run_dir: _close(member, modules[id(member)], module.stack.member_state(position), seconds)
+        member.run_dir: _close(member, modules[position], module.stack.member_state(position), seconds)
         for position, member in enumerate(members)
     }
 
