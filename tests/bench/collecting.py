@@ -1,6 +1,7 @@
 """(e) What finished runs cost: recognizing them when a command is given again, and making one table of them."""
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from overparam.sweeps.grid import expand
 from overparam.sweeps.state import State, state
 from overparam.tracking.summary import SUMMARY, write_json
 from overparam.train import train
+from tests.bench.pairs import Result, middle, paired
 from tests.conftest import CONFIGS, compose_config
 
 WAYS = ("resume scan", "collect, cold", "collect, warm")
@@ -60,3 +62,16 @@ class Finished:
             done = len(collect(self.sweep))
         assert done == len(self.grid)
         return time.perf_counter() - started
+
+
+def run(short: bool) -> Result:
+    """Time every way on sweeps of growing size."""
+    table = [f"| finished runs | {' | '.join(WAYS)} |", "|---|" + "---|" * len(WAYS)]
+    result = Result(table, "Finished runs", "runs")
+    for count in COUNTS[: 1 if short else None]:
+        with tempfile.TemporaryDirectory() as folder:
+            times = paired(WAYS, Finished(count, Path(folder)).seconds, 1 if short else 3)
+        table.append(f"| {count:,} | {' | '.join(f'{middle(times, way):.2f} s' for way in WAYS)} |")
+        for way in WAYS:
+            result.add(way, count, middle(times, way))
+    return result

@@ -3,9 +3,8 @@
 import copy
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
@@ -19,6 +18,7 @@ from overparam.measures.evaluation import log_spaced_steps
 from overparam.packs.plan import plan
 from overparam.packs.train import train_pack
 from overparam.train import train
+from tests.bench.pairs import ACCELERATOR, DEVICE, Result, clock, middle, paired, ratio
 from tests.conftest import compose_config
 
 
@@ -34,7 +34,7 @@ class Workload:
 
     def configs(self, folder: Path, packing: str) -> list[DictConfig]:
         base = compose_config(
-            *("logger=local", "trainer.accelerator=cpu", f"pack={packing}", f"paths.logs={folder}"),
+            *("logger=local", ACCELERATOR, f"pack={packing}", f"paths.logs={folder}"),
             *(f"trainer.max_steps={self.steps}", "data.label_noise=0.2", "optimizer.lr=1e-2"),
             *self.overrides,
         )
@@ -57,7 +57,7 @@ TEACHER = (
 )
 # Steps are few enough for a bench of minutes; what a step costs does not depend on how many there are.
 WORKLOADS = (
-    Workload("digits, batch 128, widths 3..64", ("data.batch_size=128",), SMALL, 5, 1000),
+    Workload("digits, batch 128, widths 3..64", ("data.batch_size=128",), SMALL, 5, 300),
     Workload("digits, full batch of 1200, widths 3..64", (), SMALL, 5, 300),
     Workload("digits, full batch of 1200, widths 3..512 (recipe A)", (), FLAGSHIP, 5, 300),
     Workload("784 dimensions, batch 128, widths 3..64", TEACHER, SMALL, 5, 300),
@@ -88,28 +88,28 @@ def prepared(
     """Networks and data for those that do not take them from configs; what that costs is not counted."""
     global uncounted
     for cfg in workload.configs(folder, "off"):
-        started = time.perf_counter()
+        started = clock()
         parts = assemble(cfg)
         net, data = parts.build_module().net, parts.data
         data.setup()
-        uncounted += time.perf_counter() - started
-        yield cfg, net, data
+        uncounted += clock() - started
+        yield cfg, net.to(DEVICE), data
 
 
 def by_hand(workload: Workload, folder: Path) -> None:
     """The loop a careful person writes: data as tensors, no DataLoader, evaluation at the same steps."""
     for cfg, net, data in prepared(workload, folder):
-        x, y, test = data.train.inputs(), data.train.y, data.test
-        test_x = test.inputs()
+        x, y = data.train.inputs().to(DEVICE), data.train.y.to(DEVICE)
+        test_x, test_y = data.test.inputs().to(DEVICE), data.test.y.to(DEVICE)
         optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
-        evaluated, order = set(log_spaced_steps(workload.steps, 10)), torch.randperm(len(x))
+        evaluated, order = set(log_spaced_steps(workload.steps, 10)), torch.randperm(len(x), device=DEVICE)
         start = 0
         for step in range(1, workload.steps + 1):
             if data.batch_size == len(x):
                 batch, target = x, y
             else:
                 if start + data.batch_size > len(x):
-                    start, order = 0, torch.randperm(len(x))
+                    start, order = 0, torch.randperm(len(x), device=DEVICE)
                 index = order[start : start + data.batch_size]
                 start += data.batch_size
                 batch, target = x[index], y[index]
@@ -119,7 +119,7 @@ def by_hand(workload: Workload, folder: Path) -> None:
             if step in evaluated:
                 net.eval()
                 with torch.no_grad():
-                    for inputs, labels in ((x, y), (test_x, test.y)):
+                    for inputs, labels in ((x, y), (test_x, test_y)):
                         outputs = net(inputs)
                         (outputs.argmax(1) != labels).float().mean().item()
                         torch.nn.functional.cross_entropy(outputs, labels).item()
@@ -159,7 +159,8 @@ def plain_lightning(workload: Workload, folder: Path) -> None:
         ]
         trainer = L.Trainer(
             max_steps=workload.steps,
-            accelerator="cpu",
+            accelerator="gpu" if DEVICE.type == "cuda" else "cpu",
+            devices=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -177,12 +178,38 @@ WAYS: dict[str, Callable[[Workload, Path], None]] = {
 }
 
 
+# These ways take their runs one by one, so that one seed of each width tells what all seeds take.
+ONE_SEED = ("unpacked", "plain Lightning")
+
+
 def seconds(way: str, workload: Workload) -> float:
     """Return the wall time of the sweep, one way."""
     logging.getLogger("overparam").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     global uncounted
     uncounted = 0.0
+    measured = replace(workload, seeds=1) if way in ONE_SEED else workload
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        WAYS[way](workload, Path(folder))
-        return time.perf_counter() - started - uncounted
+        started = clock()
+        WAYS[way](measured, Path(folder))
+        return (clock() - started - uncounted) * workload.seeds / measured.seeds
+
+
+def run(short: bool) -> Result:
+    """Time every workload every way; the ratios are to the packed sweep, the growth is the first workload's."""
+    others = [way for way in WAYS if way != "packed"]
+    table = [f"| 12 widths x 5 seeds | packed | {' | '.join(others)} |", "|---|---|" + "---|" * len(others)]
+    result = Result(table, "A sweep of 12 widths", "runs")
+    for workload in WORKLOADS[: 1 if short else None]:
+        small = replace(workload, seeds=2, steps=workload.steps // 10) if short else workload
+        times = paired(WAYS, lambda way, w=small: seconds(way, w), 1 if short else 3)  # type: ignore[misc]
+        ratios = [f"{ratio(times, way, 'packed'):.1f}x" for way in others]
+        cells = [f"{small.name}, {small.steps} steps", f"{middle(times, 'packed'):.1f} s", *ratios]
+        table.append("| " + " | ".join(cells) + " |")
+        if workload is WORKLOADS[0]:
+            for seeds in (1,) if short else (1, 2):
+                for way in WAYS:
+                    result.add(way, 12 * seeds, seconds(way, replace(small, seeds=seeds)))
+            for way in WAYS:
+                result.add(way, 12 * small.seeds, middle(times, way))
+    return result
