@@ -142,6 +142,17 @@ def test_noisy_test_error_is_the_error_against_flipped_labels():
     assert noisy_label_error(0.9, 0.2, 10) == pytest.approx(0.9)  # chance stays chance
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.9])
+def test_noisy_test_error_is_exact_over_all_flips(rate):
+    """Every flip of every label, weighted by its probability: e' = p + (1 - p K / (K - 1)) e, however errors lie."""
+    y, prediction = torch.tensor([0, 0, 0, 1, 2, 3]), torch.tensor([0, 0, 1, 2, 0, 3])
+    error = (prediction != y).double().mean().item()
+    flips = [(prediction != (y + shift) % 4).double().mean().item() for shift in range(1, 4)]
+    expected = (1 - rate) * error + rate * sum(flips) / 3
+    assert noisy_label_error(error, rate, 4) == pytest.approx(expected, abs=1e-12)
+    assert noisy_label_error(error, rate, 4) == pytest.approx(rate + (1 - rate * 4 / 3) * error, abs=1e-12)
+
+
 def test_memorization_counts_the_wrong_labels_predicted(subject):
     row = memorization(subject)
     fitted = subject.net(subject.train.x).argmax(1) == subject.train.y

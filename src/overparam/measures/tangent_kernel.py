@@ -48,13 +48,13 @@ def tangent_kernel(net: nn.Module, x: Tensor, chunk: int = 25) -> Tensor:
     def outputs(values: dict[str, Tensor], sample: Tensor) -> Tensor:
         return functional_call(net, values | fixed, (sample[None],))[0]
 
-    rows = []
-    for part in x.split(chunk):
-        jacobian = vmap(jacrev(outputs), in_dims=(None, 0))(parameters, part)
-        rows.append(torch.cat([j.flatten(2).double() for j in jacobian.values()], dim=2))  # [chunk, K, P]
-    stacked = torch.cat(rows)
-    flat = stacked.flatten(1)
-    return flat @ flat.T / stacked.shape[1]
+    jacobians = [vmap(jacrev(outputs), in_dims=(None, 0))(parameters, part) for part in x.split(chunk)]
+    kernel = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
+    for name in parameters:  # one after the other: all of them in float64 would be the most memory taken
+        rows = torch.cat([jacobian.pop(name) for jacobian in jacobians])  # [m, K, *shape]
+        flat = rows.flatten(1).double()
+        kernel += flat @ flat.T / rows.shape[1]
+    return kernel
 
 
 def centered_alignment(first: Tensor, second: Tensor) -> float:
