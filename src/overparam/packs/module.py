@@ -61,8 +61,9 @@ class PackModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Take one optimizer step, of every member, for each of the chunk's S batches."""
-        optimizer: Any = self.optimizers()
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
         scheduler: Any = self.lr_schedulers()
+        steps_taken = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         sizes = [len(rows) for rows in self.groups]
         for x, y in zip(*batch, strict=True):
             losses = member_losses(self.loss, self(x), y)
@@ -75,6 +76,7 @@ class PackModule(L.LightningModule):
             for view, piece in zip(self._views, gradient.split(sizes), strict=True):
                 view.grad = piece
             optimizer.step()
+            steps_taken.increment_by(1)
             if scheduler is not None:
                 scheduler.step()
 

@@ -43,24 +43,23 @@ class MetricsTable(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add a row; a second call at the same step adds columns to it."""
         assert step is not None
-        known = {key for row in self.rows for key in row}
         if self.rows and self.rows[-1]["step"] == step:
             self.rows[-1] |= metrics
             self._rewrite()
         else:
             self.rows.append({"step": step, **metrics})
-            if known >= metrics.keys():
+            if self.columns.keys() >= metrics.keys():
                 self._write(self.rows[-1:], header=False, mode="a")
             else:
                 self._rewrite()
 
     def _rewrite(self) -> None:
+        self.columns = dict.fromkeys(["step", *(key for row in self.rows for key in row)])
         self._write(self.rows, header=True, mode="w")
 
     def _write(self, rows: list[dict[str, Any]], header: bool, mode: str) -> None:
-        columns = list(dict.fromkeys(key for row in self.rows for key in row)) or ["step"]
         with self.path.open(mode, newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
+            writer = csv.DictWriter(file, list(self.columns), restval="")
             if header:
                 writer.writeheader()
             writer.writerows(rows)
