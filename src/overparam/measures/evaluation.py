@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from overparam.data.module import PoolDataModule, Split
 from overparam.errors import ExpectedError
@@ -58,20 +57,13 @@ def evaluate(
     """
     device = split.y.device
     dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
-    # A weighted MeanMetric that does not stop to look for NaN ignores its weights (torchmetrics 1.9), so the
-    # groups are means of masked errors, divided in the end by the mean of the mask.
-    metrics = {
-        name: MeanMetric(nan_strategy="disable").to(device).set_dtype(dtype)  # in this order: `to` forgets it
-        for name in ("loss", "error", "error and noisy", "noisy")
-    }
+    totals = torch.zeros(4, dtype=dtype, device=device)
     for x, y, noisy in split.batches(batch_size):
         outputs = forward(x)
         error = per_sample_error(outputs, y)
-        metrics["loss"].update(per_sample_loss(loss, outputs, y))
-        metrics["error"].update(error)
-        metrics["error and noisy"].update(error * noisy)
-        metrics["noisy"].update(noisy)
-    mean_loss, mean_error, both, share = torch.stack([m.compute() for m in metrics.values()]).tolist()
+        summands = (per_sample_loss(loss, outputs, y), error, error * noisy, noisy)
+        totals += torch.stack([summand.to(dtype).sum() for summand in summands])
+    mean_loss, mean_error, both, share = (totals / len(split)).tolist()
     return {
         "loss": mean_loss,
         "error": mean_error,
