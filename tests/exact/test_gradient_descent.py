@@ -72,3 +72,10 @@ def test_random_features_interpolate_from_n_features_on_and_peak_there():
 def test_a_ridge_takes_the_peak_away():
     ridge = {row["width"]: row for row in random_features(0, [40, 200], samples=[200], penalties=[0.1])}
     assert ridge[200]["test_mse"] < ridge[40]["test_mse"]
+
+
+def test_many_random_features_tend_to_kernel_regression():
+    rows = random_features(0, [400, 20_000], samples=[100], penalties=[0.3])
+    few, many = (abs(row["test_mse"] / row["theory"] - 1) for row in rows)
+    assert many < 0.02
+    assert many < few

@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from overparam.exact.ridge import min_norm_interpolation, ridge_regression, ridge_risk, ridgeless_risk
+from overparam.exact.ridge import (
+    min_norm_interpolation,
+    min_norm_risk,
+    ridge_regression,
+    ridge_risk,
+    ridgeless_risk,
+)
 
 
 @pytest.mark.parametrize("p", [10, 30, 60, 120])
@@ -61,3 +67,20 @@ def test_population_risk_is_that_of_a_large_test_set():
     fresh = torch.randn(200_000, 60, dtype=torch.float64, generator=rng)
     mse = (fresh @ (estimate - b) + torch.randn(200_000, dtype=torch.float64, generator=rng)).square().mean()
     assert rows[0]["test_over_noise"] == pytest.approx(mse.item(), rel=0.02)
+
+
+@pytest.mark.parametrize(("k", "p"), [(0, 50), (0, 200), (0, 1000), (5, 400), (5, 2000)])
+def test_min_norm_risk_is_met_by_draws(k, p):
+    rows = [
+        min_norm_interpolation(seed, [{"n": 100, "k": k, "p": p}], repetitions=10)[0] for seed in range(3)
+    ]
+    mean = sum(row["test_over_noise"] for row in rows) / 3
+    assert mean == pytest.approx(rows[0]["theory"], rel=0.06)  # measured: within 2%
+
+
+def test_min_norm_risk_is_hasties_limit_for_isotropic_inputs():
+    n, p = 1000, 3000
+    ones = torch.ones(p, dtype=torch.float64)
+    # r2 (1 - n/p) + s2 (n/p) / (1 - n/p) + s2, Hastie et al. 2019, theorem 1.
+    expected = 5 * (1 - n / p) + (n / p) / (1 - n / p) + 1
+    assert min_norm_risk(ones, 5 * ones / p, n, 1.0) == pytest.approx(expected, rel=1e-9)

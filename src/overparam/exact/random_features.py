@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from overparam.data.digits import Digits
 from overparam.models.random_features import RandomFeatures
@@ -34,7 +35,8 @@ def random_features(
 
     Returns:
         A row each: `width`, `n`, `features_per_sample`, `penalty`, `train_mse`, `test_mse` (summed over the
-        classes, averaged over samples), `test_error`.
+        classes, averaged over samples), `test_error`, `theory`: the test MSE in the limit of infinitely many
+        features, kernel regression with the same penalty.
     """
     rows = []
     for n in samples:
@@ -42,6 +44,14 @@ def random_features(
         data.setup()
         targets = F.one_hot(data.train.y, data.num_outputs).double()
         test_targets = F.one_hot(data.test.y, data.num_outputs).double()
+        limits = {
+            penalty: (kernel_regression(data.train.x, targets, data.test.x, sigma, penalty) - test_targets)
+            .square()
+            .sum(1)
+            .mean()
+            .item()
+            for penalty in penalties
+        }
         for width in widths:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "init"))
@@ -59,6 +69,21 @@ def random_features(
                         "train_mse": (fitted - targets).square().sum(1).mean().item(),
                         "test_mse": (predicted - test_targets).square().sum(1).mean().item(),
                         "test_error": (predicted.argmax(1) != data.test.y).double().mean().item(),
+                        "theory": limits[penalty],
                     }
                 )
     return rows
+
+
+def kernel_regression(x: Tensor, targets: Tensor, test_x: Tensor, sigma: float, penalty: float) -> Tensor:
+    """Return k(x', X) (K + penalty I)^-1 Y [N', K], with the kernel exp(-||x - x'||^2 / (2 sigma^2)).
+
+    That is what random features tend to (Rahimi & Recht 2007): minimizing ||Phi A - Y||^2 + penalty ||A||^2.
+    """
+    train, test = x.flatten(1).double(), test_x.flatten(1).double()
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (-torch.cdist(a, b).square() / (2 * sigma**2)).exp()
+
+    ridge = penalty * torch.eye(len(train), dtype=train.dtype)
+    return kernel(test, train) @ torch.linalg.solve(kernel(train, train) + ridge, targets)

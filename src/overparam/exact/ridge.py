@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from scipy.optimize import brentq
+from torch import Tensor
 
 from overparam.models.random_features import least_squares_readout
 from overparam.randomness import generator
@@ -106,9 +108,9 @@ def min_norm_interpolation(
         repetitions: independent draws, averaged.
 
     Returns:
-        A row each: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `effective_rank` (r_k of
-        Bartlett et al. 2020: tail trace over its largest eigenvalue), benign where it is far above n and k is
-        far below n.
+        A row each: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `theory`, its deterministic
+        equivalent (see `min_norm_risk`), `effective_rank` (r_k of Bartlett et al. 2020: tail trace over its
+        largest eigenvalue), benign where it is far above n and k is far below n.
     """
     rows = []
     for spectrum in spectra:
@@ -129,10 +131,40 @@ def min_norm_interpolation(
             train += (x @ estimate - y).square().mean().item() / repetitions
             test += ((estimate - b).square() * eigenvalues).sum().item() / repetitions
         tail = eigenvalues[k:]
+        mean_squares = torch.zeros(p, dtype=torch.float64)
+        mean_squares[:head] = 1 / head
+        theory = min_norm_risk(eigenvalues, mean_squares, n, noise) / noise
         rows.append(
             {
-                **{"n": n, "k": k, "p": p, "train_mse": train, "test_over_noise": 1 + test / noise},
+                **{"n": n, "k": k, "p": p, "train_mse": train},
+                **{"test_over_noise": 1 + test / noise, "theory": theory},
                 "effective_rank": (tail.sum() / tail.max()).item() if len(tail) else 0.0,
             }
         )
     return rows
+
+
+def min_norm_risk(eigenvalues: Tensor, squares: Tensor, n: int, noise: float) -> float:
+    """Return the deterministic equivalent of the test MSE of min-norm least squares, inputs N(0, Sigma).
+
+    (sum_i (kappa / (l_i + kappa))^2 l_i b_i^2 + s2) / (1 - D / n), with D = sum_i (l_i / (l_i + kappa))^2 and
+    kappa such that sum_i l_i / (l_i + kappa) = n (Hastie et al. 2022, theorem 2; Simon et al. 2023). For p < n,
+    kappa = 0 and D = p; infinite at p = n.
+
+    Args:
+        eigenvalues: l [p], of Sigma.
+        squares: b_i^2 [p], in the eigenbasis.
+        n: samples.
+        noise: s2.
+    """
+    p = len(eigenvalues)
+    if p <= n:
+        return noise / (1 - p / n) if p < n else math.inf
+
+    def excess(log_kappa: float) -> float:
+        return (eigenvalues / (eigenvalues + math.exp(log_kappa))).sum().item() - n
+
+    kappa = math.exp(brentq(excess, -60.0, math.log(eigenvalues.sum().item() / n) + 1, xtol=1e-13))
+    learned = eigenvalues / (eigenvalues + kappa)
+    bias = ((1 - learned).square() * eigenvalues * squares).sum().item()
+    return (bias + noise) / (1 - learned.square().sum().item() / n)
