@@ -1,10 +1,11 @@
-"""A throw-away SLURM on this machine: a real controller and two real node daemons, with two fake GPUs each.
+"""A throw-away SLURM on this machine: a real controller and a real node daemon with four fake GPUs.
 
 Needs root (device nodes, munge) and Debian's packages munge and slurm-wlm. Nothing outside its folder is
 written but munge's socket.
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -41,9 +42,8 @@ ReturnToService=2
 KillWait=5
 MinJobAge=3600
 SchedulerParameters=batch_sched_delay=1,sched_min_interval=0,bf_interval=5
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=17001 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=17002 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
-PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=17001 CPUs=4 RealMemory=4000 Gres=gpu:4 State=UNKNOWN
+PartitionName=main Nodes=n1 Default=YES MaxTime=INFINITE State=UP
 """
 
 # sacct needs an accounting database; submitit asks it for three columns that the controller knows too.
@@ -90,22 +90,21 @@ class Cluster:
         return True
 
     def start(self) -> None:
-        for name in ("state", "bin", "spool.n1", "spool.n2"):
+        for name in ("state", "bin", "spool.n1"):
             (self.base / name).mkdir()
-        for number in range(2):  # GPUs must be device nodes, or CUDA_VISIBLE_DEVICES is silently not set
+        for number in range(4):  # GPUs must be device nodes, or CUDA_VISIBLE_DEVICES is silently not set
             os.mknod(self.base / f"gpu{number}", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         (self.base / "slurm.conf").write_text(CONF.format(base=self.base))
-        (self.base / "gres.conf").write_text(f"Name=gpu File={self.base}/gpu[0-1]\n")
+        (self.base / "gres.conf").write_text(f"Name=gpu File={self.base}/gpu[0-3]\n")
         (self.base / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n")
         sacct = self.base / "bin" / "sacct"
         sacct.write_text(SACCT)
         sacct.chmod(0o755)
         self._start_munge()
         self.run("slurmctld")
-        for node in ("n1", "n2"):
-            self.run("slurmd", "-N", node)
+        self.run("slurmd", "-N", "n1")
         deadline = time.monotonic() + 30
-        while self.run("sinfo", "-h", "-N", "-o", "%T").split() != ["idle", "idle"]:
+        while self.run("sinfo", "-h", "-N", "-o", "%T").split() != ["idle"]:
             assert time.monotonic() < deadline, (self.base / "slurmctld.log").read_text()[-2000:]
             time.sleep(0.1)
 
@@ -123,10 +122,15 @@ class Cluster:
     def stop(self) -> None:
         self.run("scancel", "-u", "root")
         time.sleep(1)
-        for file in ("slurmd.n1.pid", "slurmd.n2.pid", "slurmctld.pid"):
+        for file in ("slurmd.n1.pid", "slurmctld.pid"):
             if (self.base / file).exists():
                 os.kill(int((self.base / file).read_text()), 15)
 
     def jobs(self, state: str) -> list[str]:
         """Ids of the jobs in a state, for example RUNNING."""
         return self.run("squeue", "-h", "-r", "-t", state, "-o", "%A").split()
+
+    def restarts(self) -> list[int]:
+        """How often each job so far was started again, in the order of the jobs' ids."""
+        jobs = re.findall(r"JobId=(\d+).*?Restarts=(\d+)", self.run("scontrol", "-o", "show", "job"))
+        return [int(count) for _, count in sorted(jobs, key=lambda job: int(job[0]))]

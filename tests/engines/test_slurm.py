@@ -1,4 +1,4 @@
-"""Sweeps on a real SLURM, with fake GPUs."""
+"""Sweeps on a real SLURM, with four fake GPUs."""
 
 import random
 import time
@@ -9,60 +9,86 @@ import pytest
 
 from overparam.sweeps.state import is_locked
 from tests.conftest import read_json
+from tests.engines.slow import SECONDS
 from tests.engines.slurm import Cluster
 from tests.sweeps.conftest import CRASHING, GRID, Sweep, results, wait_for
+from tests.sweeps.test_failures import REASONS, failures
 
 pytestmark = pytest.mark.engines
 
 ON_SLURM = ("hydra/launcher=slurm", "hydra.launcher.gpus_per_node=1", "hydra.launcher.timeout_min=5")
+SLOW = ("model._target_=tests.engines.slow.SlowMLP", "trainer.max_steps=400", "checkpoint_seconds=0.05")
 
 
-def started(folder: Path) -> bool:
-    return any(map(is_locked, folder.glob("mlp*")))
+def running(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*mlp*") if is_locked(path)]
 
 
 def test_requeued_and_cancelled_jobs_continue_bit_for_bit(
     sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path, undisturbed: dict[str, dict[str, object]]
 ) -> None:
     folder = tmp_path / "disturbed"
-    running = sweep("name=disturbed", *GRID, *ON_SLURM, **slurm.environment).start()
+    started = sweep("name=disturbed", *GRID, *ON_SLURM, **slurm.environment).start()
     moments = random.Random(0)
     finished: dict[str, float] = {}
     disturbed = 0
     for command in (["scontrol", "requeue"], ["scancel"], ["scontrol", "requeue"]):
-        wait_for(lambda: started(folder) or running.process.poll() is not None)
+        wait_for(lambda: running(folder) or started.process.poll() is not None)
         time.sleep(moments.uniform(0, 1))
         disturbed += sum(slurm.tell(*command, job) for job in slurm.jobs("RUNNING"))
         for path in folder.glob("*/summary.json"):
             assert finished.setdefault(path.parent.name, path.stat().st_mtime) == path.stat().st_mtime
-    code, output = running.finish()
+    code, output = started.finish()
     assert code == 0, output
     assert disturbed >= 4
     assert results(folder) == undisturbed
     for name, moment in finished.items():  # finished before: not touched again
         assert (folder / name / "summary.json").stat().st_mtime == moment
-    devices = {read_json(path)["cuda_visible_devices"] for path in folder.glob("*/provenance.json")}
-    assert devices == {"0", "1"}  # of two nodes
 
 
-def test_a_crash_costs_one_run(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
-    how = "+model.how=raise,segfault,none"
+def test_jobs_out_of_time_are_requeued_and_continue_bit_for_bit(
+    sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path
+) -> None:
+    knobs = (*SLOW, "seed=0,1")
+    code, output = sweep("name=undisturbed", *knobs).run()
+    assert code == 0, output
+    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
+    # 56 seconds of training in jobs that are warned 40 seconds after their start
+    timed = sweep("name=limited", *knobs, *ON_SLURM, *limit, **slurm.environment, **{SECONDS: "0.14"})
+    code, output = timed.run()
+    assert code == 0, output
+    assert results(tmp_path / "limited") == results(tmp_path / "undisturbed")
+    assert min(slurm.restarts()[-2:]) >= 1
+
+
+def test_each_run_sees_its_own_gpu(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
+    slow = sweep("name=d", *SLOW, "seed=0,1,2,3,4", *ON_SLURM, **slurm.environment, **{SECONDS: "0.1"})
+    slow.start()
+    wait_for(lambda: len([p for p in running(tmp_path / "d") if (p / "provenance.json").exists()]) == 4)
+    seen = [read_json(path / "provenance.json")["cuda_visible_devices"] for path in running(tmp_path / "d")]
+    assert sorted(seen) == ["0", "1", "2", "3"]
+    code, output = slow.finish()
+    assert code == 0, output
+
+
+def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
+    how = f"+model.how={','.join([*REASONS, 'none'])}"
     code, output = sweep("name=bad", CRASHING, how, *ON_SLURM, **slurm.environment).run()
     assert code == 2
+    assert failures(tmp_path / "bad") == {how: (reason, 1) for how, reason in REASONS.items()}
     assert len(results(tmp_path / "bad")) == 1
-    reasons = {read_json(path)["reason"] for path in tmp_path.glob("bad/*/failure.json")}
-    assert reasons == {
-        "ValueError: a bug in the network",
-        "its process was killed by SIGSEGV (segmentation fault)",
-    }
-    assert "2 of 3 runs failed" in output
+    for reason in REASONS.values():
+        assert reason in output
+    assert "6 of 7 runs failed" in output.splitlines()[-1]
 
 
 def test_ctrl_c_cancels_the_jobs(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
-    running = sweep("name=c", "seed=range(6)", "trainer.max_steps=500000", *ON_SLURM, **slurm.environment)
-    running.start()
-    wait_for(lambda: started(tmp_path / "c"))
-    running.interrupt()
-    code, _ = running.finish()
+    started = sweep("name=c", "seed=range(6)", "trainer.max_steps=500000", *ON_SLURM, **slurm.environment)
+    started.start()
+    wait_for(lambda: running(tmp_path / "c"))
+    started.interrupt()
+    code, _ = started.finish()
     assert code == 130
     wait_for(lambda: not slurm.jobs("RUNNING,PENDING,COMPLETING"))
+    assert not list(tmp_path.glob("c/*/failure.json"))
+    assert not running(tmp_path / "c")
