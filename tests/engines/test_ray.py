@@ -1,14 +1,15 @@
 """Sweeps on a real Ray cluster of this machine, with logical GPUs."""
 
 import importlib.util
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from overparam.sweeps.state import is_locked
 from tests.conftest import read_json
-from tests.sweeps.conftest import CRASHING, Sweep, results
+from tests.sweeps.conftest import CRASHING, Sweep, results, wait_for
+from tests.sweeps.test_failures import REASONS, failures
 
 pytestmark = [
     pytest.mark.engines,
@@ -18,7 +19,7 @@ pytestmark = [
 ]
 
 
-def test_two_runs_share_each_gpu_and_a_crash_costs_one_run(
+def test_two_runs_share_each_gpu_and_every_way_to_fail_costs_one_run(
     sweep: Callable[..., Sweep], tmp_path: Path
 ) -> None:
     on_ray = (
@@ -26,19 +27,28 @@ def test_two_runs_share_each_gpu_and_a_crash_costs_one_run(
         "hydra.launcher.ray.init.num_gpus=2",
         "hydra.launcher.ray.init.num_cpus=4",
     )
-    ways = "+model.how=none,raise,segfault"
+    ways = f"+model.how={','.join(['none', *REASONS])}"
     fraction = "hydra.launcher.ray.remote.num_gpus=0.5"
-    code, output = sweep("name=r", CRASHING, ways, "seed=0,1", *on_ray, fraction).run()
+    code, output = sweep("name=r", CRASHING, ways, *on_ray, fraction).run()
     assert code == 2, output
-    assert "4 of 6 runs failed" in output
-    assert len(results(tmp_path / "r")) == 2
-    reasons = Counter(read_json(path)["reason"] for path in tmp_path.glob("r/*/failure.json"))
-    assert reasons == {
-        "ValueError: a bug in the network": 2,
-        "its process was killed by SIGSEGV (segmentation fault)": 2,
-    }
+    assert failures(tmp_path / "r") == {how: (reason, 1) for how, reason in REASONS.items()}
+    assert len(results(tmp_path / "r")) == 1
+    for reason in REASONS.values():
+        assert reason in output
+    assert "6 of 7 runs failed" in output.splitlines()[-1]
     devices = {read_json(path)["cuda_visible_devices"] for path in tmp_path.glob("r/*/provenance.json")}
     assert devices == {"0", "1"}
+
+
+def test_ctrl_c_leaves_nothing_behind(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    started = sweep("name=c", "seed=0,1", "trainer.max_steps=500000", "hydra/launcher=ray_cluster").start()
+    wait_for(lambda: list(tmp_path.glob("c/*/metrics.csv")))
+    started.interrupt()
+    code, _ = started.finish()
+    assert code == 130
+    assert started.orphans() == []
+    assert not list(tmp_path.glob("c/*/failure.json"))
+    assert not any(map(is_locked, tmp_path.glob("c/*")))
 
 
 def test_gpus_that_are_not_there_are_refused(sweep: Callable[..., Sweep]) -> None:
