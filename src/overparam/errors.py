@@ -1,5 +1,6 @@
 """What a person who gives a command can get wrong or meet, and how every script says it."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ def run_script(script: Callable[[], object]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
     try:
         script()
     except (ExpectedError, HydraException, OmegaConfBaseException) as error:

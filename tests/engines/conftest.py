@@ -1,12 +1,14 @@
 import importlib.util
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engines.slurm import Cluster, missing
-from tests.sweeps.conftest import GRID, Sweep, results
+from tests.sweeps.conftest import GRID, Sweep, results, sweep
+
+__all__ = ["sweep"]
 
 pytestmark = pytest.mark.engines
 
@@ -29,8 +31,3 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     code, _ = Sweep(logs, "name=undisturbed", *GRID).run()
     assert code == 0
     return results(logs / "undisturbed")
-
-
-@pytest.fixture
-def sweep(tmp_path: Path) -> Callable[..., Sweep]:
-    return lambda *overrides, **environment: Sweep(tmp_path, *overrides, **environment)

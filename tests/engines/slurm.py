@@ -7,6 +7,7 @@ written but munge's socket.
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import time
@@ -121,10 +122,17 @@ class Cluster:
 
     def stop(self) -> None:
         self.run("scancel", "-u", "root")
-        time.sleep(1)
-        for file in ("slurmd.n1.pid", "slurmctld.pid"):
-            if (self.base / file).exists():
-                os.kill(int((self.base / file).read_text()), 15)
+        deadline = time.monotonic() + 30
+        while self.jobs("RUNNING,PENDING,COMPLETING") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        daemons = [int(path.read_text()) for path in self.base.glob("*.pid")]
+        for daemon in daemons:
+            os.kill(daemon, signal.SIGTERM)
+        while (
+            any(Path(f"/proc/{daemon}").exists() for daemon in daemons) and time.monotonic() < deadline + 30
+        ):
+            time.sleep(0.1)
+        shutil.rmtree(self.base, ignore_errors=True)
 
     def jobs(self, state: str) -> list[str]:
         """Ids of the jobs in a state, for example RUNNING."""

@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ class Sweep:
         """What Ctrl-C does: a signal to every process of the terminal's foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
+    def end(self) -> None:
+        """End what is left of the sweep."""
+        for process in _session(self.process.pid) if hasattr(self, "process") else []:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
     def orphans(self) -> list[int]:
         """Processes of the sweep that are still there."""
         deadline = time.monotonic() + 10
@@ -76,8 +83,16 @@ def _session(leader: int) -> list[int]:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Callable[..., Sweep]:
-    return lambda *overrides: Sweep(tmp_path, *overrides)
+def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
+    made: list[Sweep] = []
+
+    def make(*overrides: str, **environment: str) -> Sweep:
+        made.append(Sweep(tmp_path, *overrides, **environment))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()  # of a test that failed
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
