@@ -57,6 +57,7 @@ def test_refused_in_one_line_before_anything_is_written(small, tmp_path, overrid
         (["model=resnett"], "Could not find 'model/resnett' Available options in 'model':"),
         (["-m", "model.width=4,0", "seed=0,1"], "width must be a positive integer, got 0"),
         (["-m", "model.widht=4,8"], "Could not override 'model.widht'"),
+        (["model._target_=no.Net"], "model._target_=no.Net cannot be imported"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
