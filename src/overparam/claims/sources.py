@@ -109,6 +109,8 @@ def _train(place: Place, experiment: str, sweeps: Sequence[Sequence[str]], repli
             f"name={name}",
             f"paths.logs={place.logs}",
             f"{replicate}={seeds}",
+            "hydra/launcher=local",
+            "pack=auto",  # a claim is about means over seeds: equal to rounding is enough
         ]
         command = [sys.executable, str(ROOT / "scripts/train.py"), "-m", *fixed, "logger=local", *overrides]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
