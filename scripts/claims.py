@@ -2,8 +2,9 @@
 
 python scripts/claims.py                          all claims; what is trained already is not trained again
 python scripts/claims.py --only 01_model_wise     one of them, or several
-python scripts/claims.py --seeds 5 6 7 8 9        other seeds
 python scripts/claims.py --only my_claim.yaml     a claim of your own
+python scripts/claims.py --seeds 5 6 7 8 9        other seeds, in a ledger of their own
+python scripts/claims.py --publish                and write CLAIMS.md and its figures, from all claims
 """
 
 import argparse
@@ -12,42 +13,48 @@ import sys
 import warnings
 from pathlib import Path
 
+SEEDS = [0, 1, 2, 3, 4]
+
 
 def main() -> int:
-    """Run the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
+    """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1 2 3 4")
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
+    parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
 
     import torch
 
-    from overparam.assemble import ConfigError
-    from overparam.claims.ledger import FOLDER, describe, judge, load_claim, save_entry, write_ledger
-    from overparam.claims.sources import Place
+    from overparam.claims.claim import FOLDER, load_claim
+    from overparam.claims.ledger import describe, judge, save_entry, write_ledger
+    from overparam.claims.publish import publish
+    from overparam.claims.training import Place
+    from overparam.errors import ExpectedError, fail
 
     chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    paths = [Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml" for name in chosen]
+    paths = [Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml" for name in chosen]
     try:
         for path in paths:
             load_claim(path)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except ExpectedError as error:
+        return fail(error)
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
     place = Place(arguments.logs, tuple(arguments.seeds))
     out = arguments.logs / "claims"
+    if arguments.seeds != SEEDS:
+        out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path in paths:
         try:
             entry = judge(path, place, out)
-        except (RuntimeError, ValueError, FileNotFoundError) as error:
+        except (ExpectedError, RuntimeError, ValueError, FileNotFoundError) as error:
             failed += 1
             print(f"{path.stem}: could not be judged: {error}", file=sys.stderr)
             continue
@@ -57,8 +64,17 @@ def main() -> int:
         for effect in entry.effects:
             print(f"    {effect.says}: {describe(effect)}: {effect.verdict}", flush=True)
     print(out / "ledger.md")
+    if arguments.publish:
+        try:
+            print(publish(out))
+        except ExpectedError as error:
+            return fail(error)
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        sys.exit(130)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from hydra_plugins.overparam_sweeper import OverparamSweeper
 
 
@@ -17,11 +15,6 @@ class PlanSweeper(OverparamSweeper):
 
         assert self.config is not None
         assert self.hydra_context is not None
-        loader = self.hydra_context.config_loader
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
-            [*self._parse_config(), *arguments]
-        )
-        (grid,) = self.split_arguments(overrides, max_batch_size=None)
-        runs = expand(loader, self.config, grid)
+        runs = expand(self.hydra_context.config_loader, self.config, self.grid(arguments))
         report([(run.cfg, run.overrides) for run in runs], self.config.plan.json)
         return []

@@ -34,12 +34,16 @@ class OverparamSweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        loader = self.hydra_context.config_loader
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(
-            [*self._parse_config(), *arguments]
-        )
-        (grid,) = self.split_arguments(overrides, max_batch_size=None)
+        loader, grid = self.hydra_context.config_loader, self.grid(arguments)
         return run_sweep(loader, self.config, grid, self.launcher, self.max_attempts, self.fail_fast)
+
+    def grid(self, arguments: list[str]) -> list[Any]:
+        """Return the overrides of every point of `hydra.sweeper.params` and the command line's `arguments`."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (grid,) = self.split_arguments(overrides, max_batch_size=None)
+        return grid
 
 
 def _until_it_fails(task_function: TaskFunction, cfg: DictConfig) -> Any:

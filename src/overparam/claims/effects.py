@@ -2,22 +2,25 @@
 
 An effect is a function `effect(table, **knobs) -> list[float]`, one value a seed, in the order of seeds. A cell of
 the table is named by the values of its columns (`where`): a number or text to equal, or {from, to} for a closed
-range; several rows of one seed in a cell need a `pick` (mean, min or max), as when the best learning rate counts.
+range. Several rows of one seed in a cell need a `pick`: "mean", "min" or "max" of the value, as when the best learning
+rate counts, or "least <column>", the value in the row where another column is least, as when a setting is chosen on
+held-out data.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-Pick = Literal["mean", "min", "max"]
+PICKS = ("mean", "min", "max")
+LEAST = "least "
 Where = Mapping[str, Any]
 
 
 def difference(
-    table: pl.DataFrame, value: str, of: Where, minus: Where | None = None, pick: Pick | None = None
+    table: pl.DataFrame, value: str, of: Where, minus: Where | None = None, pick: str | None = None
 ) -> list[float]:
     """Return value(of) - value(minus) for each seed; value(of) alone without `minus`."""
     first = cell(table, value, of, pick)
@@ -25,7 +28,7 @@ def difference(
 
 
 def log_ratio(
-    table: pl.DataFrame, value: str, of: Where, over: Where, pick: Pick | None = None
+    table: pl.DataFrame, value: str, of: Where, over: Where, pick: str | None = None
 ) -> list[float]:
     """Return log2(value(of) / value(over)) for each seed: 1 is a factor of two."""
     return _paired(
@@ -34,7 +37,7 @@ def log_ratio(
 
 
 def closeness(
-    table: pl.DataFrame, value: str, of: Where, target: float, pick: Pick | None = None
+    table: pl.DataFrame, value: str, of: Where, target: float, pick: str | None = None
 ) -> list[float]:
     """Return -|value(of) - target| for each seed; with `above: -d` the claim says "within d of the target"."""
     return [-abs(found - target) for found in cell(table, value, of, pick)]
@@ -56,7 +59,7 @@ def exponent(
     return slopes if target is None else [-abs(slope - target) for slope in slopes]
 
 
-def cell(table: pl.DataFrame, value: str, where: Where, pick: Pick | None = None) -> list[float]:
+def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None) -> list[float]:
     """Return `value` in the rows that `where` selects, one number a seed.
 
     Raises:
@@ -68,12 +71,16 @@ def cell(table: pl.DataFrame, value: str, where: Where, pick: Pick | None = None
     found = _select(table, where)
     results = []
     for seed in table["seed"].unique().sort():
-        values = found.filter(pl.col("seed") == seed)[value]
+        rows = found.filter(pl.col("seed") == seed)
+        if pick is not None and pick.startswith(LEAST):
+            by = pick.removeprefix(LEAST)
+            rows = rows.drop_nulls(by).sort(by, maintain_order=True).head(1)
+        values = rows[value]
         if len(values) == 0:
             raise ValueError(f"seed {seed} has no row with {dict(where)}")
         if len(values) > 1 and pick is None:
             raise ValueError(f"seed {seed} has {len(values)} rows with {dict(where)}: say which, or set pick")
-        number = values[0] if pick is None else getattr(values, pick)()
+        number = getattr(values, pick)() if pick in PICKS else values[0]
         if number is None or not math.isfinite(number):
             raise ValueError(f"{value} of seed {seed} with {dict(where)} is no finite number: {number}")
         results.append(float(number))

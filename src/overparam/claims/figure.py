@@ -1,13 +1,14 @@
 """The figure of a claim."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from overparam.analysis.axes import CATEGORICAL
+from overparam.analysis.axes import CATEGORICAL, label, number, scale_x, short
 from overparam.analysis.curves import over_seeds
 
 matplotlib.use("Agg")
@@ -20,8 +21,8 @@ def claim_figure(
     y: Sequence[str],
     series: Sequence[str] = (),
     theory: str | None = None,
-    where: dict[str, float] | None = None,
-    log: str = "x",
+    where: dict[str, Any] | None = None,
+    log: str = "",
     xlabel: str | None = None,
     ylabel: str | None = None,
 ) -> Figure:
@@ -30,43 +31,55 @@ def claim_figure(
     Args:
         table: the claim's table.
         title: what the figure shows.
-        x: column of the horizontal axis.
+        x: column of the horizontal axis; numbers that span more than a factor of eight are drawn on a
+            logarithmic axis, texts as places in the order of the table.
         y: columns of the vertical axis.
         series: columns that tell lines apart.
         theory: column drawn as a thin black line, without markers, behind its series.
         where: draw only rows with these values.
-        log: axes that are logarithmic: "", "x", "y" or "xy".
+        log: "y" for a logarithmic vertical axis.
         xlabel: text of the horizontal axis; None is the column's name.
         ylabel: text of the vertical axis; None is the names in `y`.
     """
     for column, value in (where or {}).items():
         table = table.filter(pl.col(column) == value)
-    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
+    is_text = table[x].dtype == pl.String
+    if is_text:
+        names = table[x].unique(maintain_order=True).to_list()
+        table = table.with_columns(pl.col(x).replace_strict(names, range(len(names)), return_dtype=pl.Int64))
+        axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
+    else:
+        scale_x(axes, table[x].to_list())
+        if table[x].min() == 0 and table[x].n_unique() > 8:
+            axes.set_xscale("symlog", linthresh=1)
+            axes.set_xlim(left=0)
     groups = table.partition_by(list(series), as_dict=True) if series else {(): table}
     lines = [(values, group, column) for values, group in sorted(groups.items(), key=_order) for column in y]
     for index, (values, group, column) in enumerate(lines):
         curve = over_seeds(group, [x], [column, *([theory] if theory else [])]).drop_nulls(column)
-        names = [f"{k.rpartition('.')[2]}={v}" for k, v in zip(series, values, strict=True)]
-        label = ", ".join([*([column] if len(y) > 1 or not names else []), *names])
+        parts = [column.replace("_", " ")] if len(y) > 1 or not series else []
+        parts += [f"{short(key)} {number(value)}" for key, value in zip(series, values, strict=True)]
         color, style = CATEGORICAL[index % len(CATEGORICAL)], ("-", "--", ":")[index // len(CATEGORICAL) % 3]
-        _band(axes, curve, x, column, label, color, style)
+        _band(axes, curve, x, column, ", ".join(parts), color, "none" if is_text else style)
         if theory:
             axes.plot(curve[x], curve[theory], color="0.1", lw=0.8, label=None if index else "theory")
-    if "x" in log:
-        axes.set_xscale("symlog" if table[x].min() == 0 else "log")
     if "y" in log:
         axes.set_yscale("log")
-    axes.set(xlabel=xlabel or x, ylabel=ylabel or ", ".join(y))
+    axes.set(xlabel=label(x) if xlabel is None else xlabel, ylabel=ylabel or ", ".join(y).replace("_", " "))
     axes.set_title(title, fontsize=9, wrap=True)
-    if axes.get_legend_handles_labels()[1]:
+    if len(lines) > 1 or theory:
         axes.legend(frameon=False, fontsize=7)
     return figure
 
 
-def _band(axes: Axes, curve: pl.DataFrame, x: str, y: str, label: str, color: str, style: str) -> None:
+def _band(axes: Axes, curve: pl.DataFrame, x: str, y: str, text: str, color: str, style: str) -> None:
     mean, half = curve[y].to_numpy(), curve[f"{y}_ci"].fill_null(0).to_numpy()
-    axes.plot(curve[x], mean, style, color=color, marker="o", ms=3, label=label)
+    if style == "none":
+        axes.errorbar(curve[x], mean, half, fmt="o", color=color, ms=4, capsize=3, label=text)
+        return
+    axes.plot(curve[x], mean, style, color=color, marker="o" if len(curve) <= 20 else None, ms=3, label=text)
     axes.fill_between(curve[x], mean - half, mean + half, color=color, alpha=0.2, lw=0)
 
 

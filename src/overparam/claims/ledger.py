@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,11 @@ import polars as pl
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.analysis.figures import save
-from overparam.assemble import ConfigError
+from overparam.claims.claim import load_claim
 from overparam.claims.figure import claim_figure
-from overparam.claims.sources import Place
-from overparam.claims.verdict import Effect, verdict
-from overparam.tracking.provenance import ROOT
+from overparam.claims.training import Place
+from overparam.claims.verdict import Effect, Verdict, verdict
 from overparam.tracking.summary import write_json
-
-FOLDER = ROOT / "configs" / "claim"
-KEYS = {"number", "claim", "source", "effects", "figure"}
 
 
 @dataclass(frozen=True)
@@ -29,79 +25,76 @@ class Entry:
     number: int
     name: str
     claim: str
-    verdict: str
+    rule: str  # when effects and bounds were fixed
     effects: list[Effect]
-    figure: str | None  # relative to the ledger
+    figure: str  # relative to the ledger
     runs: list[str]  # identities; empty for exact models, which have no runs
-    seeds: tuple[int, ...]
-    seconds: float
+    seeds: list[int]
+    seconds: float  # what it took, training that was missing included
 
-
-def load_claim(path: Path) -> DictConfig:
-    """Read a claim, a YAML file of configs/claim/.
-
-    Raises:
-        ConfigError: if it is no claim.
-    """
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise ConfigError(f"there is no claim {path.stem} in {path.parent}: there are {known}")
-    claim = OmegaConf.load(path)
-    assert isinstance(claim, DictConfig)
-    if set(claim) != KEYS:
-        raise ConfigError(f"{path.name} must have the keys {', '.join(sorted(KEYS))}")
-    for name, effect in claim.effects.items():
-        if missing := {"_target_", "says", "above"} - set(effect):
-            raise ConfigError(f"{path.name}: effects.{name} lacks {', '.join(sorted(missing))}")
-    return claim
+    @property
+    def verdict(self) -> Verdict:
+        """What the effects say together."""
+        return verdict(self.effects)
 
 
 def judge(path: Path, place: Place, out: Path) -> Entry:
     """Train what a claim needs, measure its effects and draw its figure into `out`."""
     claim, started = load_claim(path), time.time()
-    table = _source(claim.source, place)
+    table, runs = _source(claim.source, place)
     effects = [_effect(str(name), effect, table) for name, effect in claim.effects.items()]
     figure = claim_figure(table, claim.claim, **OmegaConf.to_container(claim.figure))  # type: ignore[arg-type]
-    files = save(figure, out / path.stem)
+    figure.savefig(out / f"{path.stem}.png", dpi=110)
     table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
-    identities = table["identity"].unique().sort().to_list() if "identity" in table.columns else []
     return Entry(
         claim.number,
         path.stem,
         claim.claim,
-        verdict(effects),
+        claim.rule,
         effects,
-        files[0].name,
-        identities,
-        place.seeds,
+        f"{path.stem}.png",
+        runs,
+        list(place.seeds),
         time.time() - started,
     )
 
 
 def save_entry(entry: Entry, out: Path) -> None:
     """Write the entry to `out`, as JSON, in the place of an earlier one of the same claim."""
-    write_json(out / f"{entry.name}.json", asdict(entry))
+    write_json(out / f"{entry.name}.json", {**asdict(entry), "verdict": entry.verdict})
+
+
+def read_entries(out: Path) -> list[Entry]:
+    """Return the entries in `out`, from this and earlier calls, in the order of the claims."""
+    entries = []
+    for path in out.glob("*.json"):
+        content = json.loads(path.read_text())
+        del content["verdict"]
+        entries.append(Entry(**{**content, "effects": [Effect(**effect) for effect in content["effects"]]}))
+    return sorted(entries, key=lambda entry: (entry.number, entry.name))
+
+
+def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
+    """Return the ledger as lines of Markdown; `figures` is the path to the figures, with a slash."""
+    lines = [
+        "| # | claim | verdict | effects: mean over seeds ± 95% interval (claimed) | rule fixed | runs |"
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for entry in entries:
+        effects = "<br>".join(f"{e.says}: {describe(e)}: {e.verdict}" for e in entry.effects)
+        holding = sum(effect.verdict == "holds" for effect in entry.effects)
+        says = f"**{entry.verdict}** ({holding} of {len(entry.effects)} effects hold)"
+        runs = str(len(entry.runs)) if entry.runs else "exact, none"
+        claim = f"[{entry.claim}]({figures}{entry.figure})"
+        lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, entry.rule, runs))} |")
+    return lines
 
 
 def write_ledger(out: Path) -> Path:
-    """Gather all entries in `out`, from this and earlier calls, into `ledger.md`; return its path."""
-    entries = [_read_entry(path) for path in out.glob("*.json")]
-    lines = ["| # | claim | effect: mean ± 95% interval (claimed) | verdict | figure | runs |"]
-    lines += ["|---|---|---|---|---|---|"]
-    for entry in sorted(entries, key=lambda entry: (entry.number, entry.name)):
-        effects = "<br>".join(f"{e.says}: {describe(e)}" for e in entry.effects)
-        runs = f"{len(entry.runs)} ({entry.runs[0]}, ...)" if entry.runs else "exact, no runs"
-        figure = f"[figure]({entry.figure})"
-        cells = (str(entry.number), entry.claim, effects, f"**{entry.verdict}**", figure, runs)
-        lines.append(f"| {' | '.join(cells)} |")
+    """Gather all entries in `out` into `ledger.md`; return its path."""
     path = out / "ledger.md"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(table_lines(read_entries(out))) + "\n")
     return path
-
-
-def _read_entry(path: Path) -> Entry:
-    content = json.loads(path.read_text())
-    return Entry(**{**content, "effects": [Effect(**effect) for effect in content["effects"]]})
 
 
 def describe(effect: Effect) -> str:
@@ -109,7 +102,7 @@ def describe(effect: Effect) -> str:
     return f"{effect.mean:.3g} ± {effect.half_width:.2g} (> {effect.above:g}; {len(effect.values)} seeds)"
 
 
-def _source(node: DictConfig, place: Place) -> pl.DataFrame:
+def _source(node: DictConfig, place: Place) -> tuple[pl.DataFrame, list[str]]:
     knobs: Any = OmegaConf.to_container(node)
     target = knobs.pop("_target_")
     if "model" in knobs:

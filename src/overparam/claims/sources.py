@@ -1,13 +1,12 @@
 """Where the table of a claim comes from: a row a measurement, with a column `seed`.
 
-A source is a function `source(place, **knobs) -> DataFrame`. Those that need training start the sweep, which
-trains what is not finished.
+A source is a function `source(place, **knobs) -> (DataFrame, identities)`: the table, and the runs it comes from.
+Those that need training train what is not finished.
+Their knob `sweeps` names the parts of a grid that is no product, {name: overrides}; the rows' column `sweep` tells
+them apart.
 """
 
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,105 +15,95 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
+from overparam.claims.training import Place, train_sweep
 from overparam.studies.study import study as apply_study
 from overparam.tracking.provenance import ROOT
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where a ledger's runs are, and over which seeds."""
-
-    logs: Path
-    seeds: tuple[int, ...]
+Sweeps = Mapping[str, Sequence[str]]
+Source = tuple[pl.DataFrame, list[str]]
 
 
-def runs(place: Place, experiment: str, sweeps: Sequence[Sequence[str]] = ((),)) -> pl.DataFrame:
-    """Train an experiment and return a row a run: its summary and its config values by dotted key.
+def runs(place: Place, experiment: str, sweeps: Sweeps | None = None, after: str | None = None) -> Source:
+    """Train an experiment; a row is a run: its summary and its config values by dotted key.
 
     Args:
         place: where, and over which seeds.
         experiment: a file of configs/experiment/.
-        sweeps: lists of overrides, a sweep each, for grids that are no product.
+        sweeps: overrides by the name of a sweep; None is the experiment as it stands.
+        after: another experiment, to be trained first.
     """
-    folder = _train(place, experiment, sweeps)
-    return collect(folder).filter(pl.col("status") == "finished", pl.col("seed").is_in(place.seeds))
+    used = train_sweep(place, after) if after else []
+    tables = []
+    for name, overrides in (sweeps or {"": []}).items():
+        directories = train_sweep(place, experiment, overrides)
+        tables.append(collect(*directories).with_columns(sweep=pl.lit(name)))
+        used += directories
+    return pl.concat(tables, how="diagonal_relaxed"), _names(used)
 
 
 def steps(
     place: Place,
     experiment: str,
-    sweeps: Sequence[Sequence[str]] = ((),),
+    sweeps: Sweeps | None = None,
+    after: str | None = None,
     reach: dict[str, dict[str, float]] | None = None,
-) -> pl.DataFrame:
-    """Train an experiment and return a row an evaluation: the metrics at its step, and the run's config.
+) -> Source:
+    """Train an experiment; a row is an evaluation: the metrics at its step, and the run's config.
 
     Args:
         place: where, and over which seeds.
         experiment: a file of configs/experiment/.
         sweeps: as in `runs`.
+        after: as in `runs`.
         reach: new columns, of a row a run then: {name: {column: bound}} is the first evaluated step at which
             `column` is at most `bound`; a run that never gets there has twice its last step.
     """
-    table = runs(place, experiment, sweeps)
-    keys = [c for c in table.columns if "." in c or c in ("identity", "seed", "params", "params_per_sample")]
+    table, used = runs(place, experiment, sweeps, after)
+    kept = ("identity", "seed", "sweep", "params", "params_per_sample")
+    keys = [column for column in table.columns if "." in column or column in kept]
     history = collect_steps(*(place.logs / name / i for name, i in table.select("name", "identity").rows()))
     if not reach:
-        return history.join(table.select(keys), on="identity")
+        return history.join(table.select(keys), on="identity"), used
     columns = []
     for name, goal in reach.items():
         ((column, bound),) = goal.items()
         first = pl.col("step").filter(pl.col(column) <= bound).min()
         columns.append(first.fill_null(2 * pl.col("step").max()).alias(name))
-    return table.join(history.group_by("identity").agg(columns), on="identity")
+    return table.join(history.group_by("identity").agg(columns), on="identity"), used
 
 
 def studied(
     place: Place,
     experiment: str,
     study: str,
-    sweeps: Sequence[Sequence[str]] = ((),),
+    overrides: Sequence[str] = (),
     replicate: str = "seed",
     **knobs: Any,
-) -> pl.DataFrame:
-    """Train an experiment, apply a study to its runs, and return the study's rows.
+) -> Source:
+    """Train an experiment and apply a study to its runs; a row is one of the study's.
 
     Args:
         place: where, and over which seeds.
         experiment: a file of configs/experiment/.
         study: a file of configs/study/.
-        sweeps: as in `runs`.
+        overrides: what is other than in the experiment.
         replicate: the config key that takes the ledger's seeds; "data.seed" where a study compares runs that
             differ in `seed`. The column `seed` then holds its values.
         knobs: values for the study other than its file's.
     """
-    folder = _train(place, experiment, sweeps, replicate)
+    directories = train_sweep(place, experiment, overrides, replicate)
     config: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "study" / f"{study}.yaml"))
     function, group = get_method(config.pop("_target_")), config.pop("group")
-    table = apply_study(folder, study, function, group, {**config, **knobs})
-    return table.with_columns(pl.col(replicate).alias("seed")).filter(pl.col("seed").is_in(place.seeds))
+    names = _names(directories)
+    table = apply_study(directories[0].parent, study, function, group, {**config, **knobs}, names)
+    return table.with_columns(pl.col(replicate).alias("seed")), names
 
 
-def exact(place: Place, model: Callable[..., list[dict[str, Any]]], **knobs: Any) -> pl.DataFrame:
-    """Return the rows of a function of overparam.exact, `model(seed, **knobs)`, for every seed."""
+def exact(place: Place, model: Callable[..., list[dict[str, Any]]], **knobs: Any) -> Source:
+    """Compute a function of overparam.exact; its rows are `model(seed, **knobs)` for every seed."""
     rows = [{"seed": seed, **row} for seed in place.seeds for row in model(seed, **knobs)]
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, infer_schema_length=None), []
 
 
-def _train(place: Place, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str = "seed") -> Path:
-    name = experiment.replace("/", "-")
-    seeds = ",".join(map(str, place.seeds))
-    for overrides in sweeps:
-        fixed = [
-            f"experiment={experiment}",
-            f"name={name}",
-            f"paths.logs={place.logs}",
-            f"{replicate}={seeds}",
-            "hydra/launcher=local",
-            "pack=auto",  # a claim is about means over seeds: equal to rounding is enough
-        ]
-        command = [sys.executable, str(ROOT / "scripts/train.py"), "-m", *fixed, "logger=local", *overrides]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
-            raise RuntimeError(f"training {experiment} failed: {lines[-1]}")
-    return place.logs / name
+def _names(directories: Sequence[Path]) -> list[str]:
+    return list(dict.fromkeys(directory.name for directory in directories))

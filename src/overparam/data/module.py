@@ -76,6 +76,8 @@ class PoolDataModule(L.LightningDataModule):
         noise_matrix: for noise_kind "class_dependent", see there; None is `corruption.ramp`.
         random_labels: train on labels drawn uniformly from the K classes (Zhang et al. 2017), the limit p = 1
             of noise_kind "uniform".
+        held_out: samples of the pool that are kept from training, to choose by (see `measures.held_out`). They
+            are the last of the subset order, and their labels are corrupted like those trained on.
         batch_size: samples a step; None, or n and more, is full batch.
         crop: padding of random crops of training images, in pixels; 0 is off. See `Augmentation`.
         flip: whether training images are flipped at random.
@@ -92,6 +94,7 @@ class PoolDataModule(L.LightningDataModule):
 
     train: Split
     test: Split
+    held_out: Split | None = None
     normalization: Normalization | None = None  # of uint8 images
     black = 0.0  # what a crop's padding holds
 
@@ -107,6 +110,7 @@ class PoolDataModule(L.LightningDataModule):
         noise_kind: NoiseKind = "flip",
         noise_matrix: Sequence[Sequence[float]] | None = None,
         random_labels: bool = False,
+        held_out: int = 0,
         batch_size: int | None = None,
         crop: int = 0,
         flip: bool = False,
@@ -126,6 +130,12 @@ class PoolDataModule(L.LightningDataModule):
         self.resident, self.num_workers = resident, num_workers
         if not 1 <= self.n_train <= pool_size:
             raise ValueError(f"data.n_train must be between 1 and {pool_size}, got {n_train}")
+        if not 0 <= held_out <= pool_size - self.n_train:
+            raise ValueError(
+                f"data.held_out must be between 0 and {pool_size - self.n_train}, the samples that "
+                f"data.n_train={self.n_train} leaves, got {held_out}"
+            )
+        self.num_held_out = held_out
         self._check_noise()
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"data.batch_size must be positive, or null for full batch, got {batch_size}")
@@ -159,7 +169,8 @@ class PoolDataModule(L.LightningDataModule):
             return
         pool = self.load()
         y, noisy = self._training_labels(pool.train_y)
-        chosen = subset_order(len(pool.train_y), self.seed)[: self.n_train]
+        order = subset_order(len(pool.train_y), self.seed)
+        chosen, kept = order[: self.n_train], order[len(order) - self.num_held_out :]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         if self.normalization is not None:
             self.normalization = self.normalization.to(device)
@@ -173,6 +184,8 @@ class PoolDataModule(L.LightningDataModule):
         )
         self._workers = self.num_workers if home != device or self.resident is False else None
         self.train = split(train_x, y[chosen], noisy[chosen])
+        if self.num_held_out:
+            self.held_out = split(pool.train_x.index_select(0, kept), y[kept], noisy[kept])
         self.test = split(pool.test_x, pool.test_y, torch.zeros(len(pool.test_y), dtype=torch.bool))
 
     def _training_labels(self, y: Tensor) -> tuple[Tensor, Tensor]:

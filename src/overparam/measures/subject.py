@@ -28,6 +28,7 @@ class Subject:
     train: Split  # with the labels trained on
     test: Split  # with clean labels
     loss: Loss
+    held_out: Split | None = None  # samples kept from training, with data.held_out
 
     def mean_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the training loss, a scalar, of outputs [N, K]."""
@@ -86,7 +87,7 @@ class Measures(L.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         module.eval()
         initial = self.initial.to(module.device).eval()
-        subject = Subject(module.net, initial, data.train, data.test, module.loss)
+        subject = Subject(module.net, initial, data.train, data.test, module.loss, data.held_out)
         row = take(measures, subject, derive_seed(self.seed, "measures", trainer.global_step))
         module.train()
         for logger in trainer.loggers:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ def study(
     function: Callable[..., list[dict[str, Any]]],
     group: Group,
     knobs: dict[str, Any],
+    only: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """Apply `function(runs, **knobs)` to the runs of a sweep, and return its rows with the runs' config values.
 
@@ -49,11 +50,14 @@ def study(
             that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds.
         knobs: arguments of the function; and `figure`, of which `_target_` is a function
             `draw(table, title, **knobs) -> Figure`, and the rest its knobs.
+        only: identities of the runs to look at; None is all that are finished.
 
     Raises:
         ConfigError: if no run is finished, or a run kept no weights.
     """
     table = collect(folder).filter(status="finished")
+    if only is not None:
+        table = table.filter(pl.col("identity").is_in(list(only)))
     if table.is_empty():
         raise ConfigError(f"no run in {folder} is finished")
     knobs = dict(knobs)

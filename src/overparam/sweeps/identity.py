@@ -55,6 +55,7 @@ NEUTRAL: dict[str, Any] = {
     "data.cutout": 0,
     "channels_last": False,
     "compile": False,
+    "data.held_out": 0,
 }
 
 # What the readable part of an identity shows: a prefix and a config key.
