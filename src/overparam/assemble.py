@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import lightning as L
@@ -25,7 +26,9 @@ from overparam.measures.evaluation import Evaluation
 from overparam.measures.subject import Measure
 from overparam.models.module import Loss, SupervisedModule
 from overparam.models.parameters import count_parameters, width_for_params
+from overparam.models.pretrained import digest, load_pretrained
 from overparam.randomness import derive_seed
+from overparam.sweeps.pretrained import find_weights
 from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.summary import Summary
 
@@ -55,31 +58,43 @@ class Parts:
 
 
 def resolve(cfg: DictConfig) -> DictConfig:
-    """Return the config with the `model.width` that `model.target_params` asks for in its place.
+    """Return the config with what only looking further can tell in its place.
 
-    Anything that names, plans or trains a run starts here: a run is identified by the width it has, whether
-    that was given or found. A resolved config is returned as it is.
+    That is the `model.width` that `model.target_params` asks for, and which weights `init_from` names, with a
+    hash of them. Anything that names, plans or trains a run starts here: a run is identified by the width and
+    the start it has, whether given or found. A resolved config is returned as it is.
 
     Raises:
-        ConfigError: if target_params is not a positive integer, or the model has no width.
+        ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
+            such weights.
     """
-    if "target_params" not in (cfg.get("model") or {}):
+    has_target = "target_params" in (cfg.get("model") or {})
+    if not has_target and not isinstance(cfg.get("init_from"), str):
         return cfg
     resolved = copy.deepcopy(cfg)
-    with open_dict(resolved):
-        target = resolved.model.pop("target_params")
+    if has_target:
+        _resolve_width(resolved)
+    if isinstance(resolved.get("init_from"), str):
+        weights = find_weights(resolved.init_from, resolved)
+        with open_dict(resolved):
+            resolved.init_from = {"weights": str(weights), "sha256": digest(weights)}
+    return resolved
+
+
+def _resolve_width(cfg: DictConfig) -> None:
+    with open_dict(cfg):
+        target = cfg.model.pop("target_params")
     if target is None:
-        return resolved
+        return
     if not isinstance(target, int | float) or isinstance(target, bool) or target < 1 or target % 1:
         raise ConfigError(f"model.target_params must be a positive integer, got {target!r}")
-    if "width" not in resolved.model:
-        network = str(resolved.model._target_).rpartition(".")[2]
+    if "width" not in cfg.model:
+        network = str(cfg.model._target_).rpartition(".")[2]
         raise ConfigError(f"model.target_params chooses a width, and {network} has none: leave it null")
-    data = _build(resolved, "data")
-    model = OmegaConf.to_yaml(resolved.model, resolve=True)
+    data = _build(cfg, "data")
+    model = OmegaConf.to_yaml(cfg.model, resolve=True)
     shape = (data.input_shape, data.num_outputs)
-    resolved.model.width = _try("model", lambda: _width(model, *shape, int(target)))
-    return resolved
+    cfg.model.width = _try("model", lambda: _width(model, *shape, int(target)))
 
 
 @cache
@@ -130,11 +145,19 @@ def assemble(cfg: DictConfig) -> Parts:
             torch.compiler.reset()  # after a few networks of one class torch would quietly stop compiling
         module = SupervisedModule(net, loss, optimizer, scheduler, cfg.clip_norm, cfg.compile)
         # Lightning converts only after it has restored a checkpoint, whose digits would be lost.
-        return module.double() if cfg.trainer.precision == "64-true" else module
+        module = module.double() if cfg.trainer.precision == "64-true" else module
+        if cfg.get("init_from"):
+            load_pretrained(net, Path(cfg.init_from.weights))
+        return module
 
     with torch.device("meta"):
         net = build_net()
         _try("optimizer", lambda: optimizer(list(net.parameters())))
+    if cfg.get("init_from"):
+        weights = Path(cfg.init_from.weights)
+        if not weights.exists() or digest(weights) != cfg.init_from.sha256:
+            raise ConfigError(f"init_from: {weights} is gone, or is not what this run started from")
+        _try("init_from", lambda: load_pretrained(net, weights))
     knobs = {"loss": loss, "clip_norm": cfg.clip_norm, "compile": cfg.compile}
     _check_types(SupervisedModule, knobs, prefix="")
     check_speed_knobs(cfg.channels_last, cfg.compile, net)

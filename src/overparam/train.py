@@ -27,7 +27,7 @@ from overparam.measures.subject import Measures
 from overparam.randomness import derive_seed
 from overparam.sweeps.identity import flat_values, run_directory
 from overparam.sweeps.state import FAILURE, AlreadyRunning, RunFailed, describe, lock, record_failure
-from overparam.tracking.checkpoint import TimedCheckpoint
+from overparam.tracking.checkpoint import WEIGHTS, TimedCheckpoint
 from overparam.tracking.metrics import MetricsTable, read_metrics
 from overparam.tracking.provenance import provenance, uncommitted_changes
 from overparam.tracking.summary import Summary, read_summary, write_json, write_summary
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-CHECKPOINT, WEIGHTS = "last.ckpt", "weights.pt"
+CHECKPOINT = "last.ckpt"
 
 
 def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:

@@ -70,10 +70,12 @@ def collect_steps(*folders: str | Path) -> pl.DataFrame:
 def swept(table: pl.DataFrame) -> list[str]:
     """Return the config keys that differ between runs, those with most values first.
 
-    Left out are seeds, which are repetitions, and keys that another swept key determines: the length of a
-    schedule that follows `trainer.max_steps`, or the momentum that only one of two optimizers has.
+    Left out are seeds, which are repetitions, as are the pretrained weights of different seeds, and keys that
+    another swept key determines: the length of a schedule that follows `trainer.max_steps`, or the momentum
+    that only one of two optimizers has.
     """
     keys = [key for key in table.columns if key.partition(".")[0] in SECTIONS and "seed" not in key]
+    keys = [key for key in keys if key != "init_from.sha256"]
     counts = {key: table[key].n_unique() for key in keys}
     # Of two keys that determine each other the one that a person sets is kept, hence width before the rest.
     varied = sorted((key for key in keys if counts[key] > 1), key=lambda key: (-counts[key], _rank(key)))
@@ -154,6 +156,8 @@ def _record(run_dir: Path) -> dict[str, Any]:
     else:
         summary["regime"] = regime(summary["train_error"], summary["interpolation_step"])
     values = summary.pop("config")
+    if "init_from.sha256" in values:
+        values["init_from"] = "pretrained"  # beside the hash, which differs from seed to seed
     try:
         origin = json.loads((run_dir / PROVENANCE).read_text())
     except (OSError, ValueError):

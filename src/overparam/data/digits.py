@@ -1,9 +1,11 @@
 """The 8x8 handwritten digits that ship inside scikit-learn: real images, no download."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from overparam.data.module import Pool, PoolDataModule
 from overparam.randomness import generator
@@ -18,22 +20,41 @@ class Digits(PoolDataModule):
     test set is the same for every seed.
 
     Args:
+        classes: keep only these digits, as classes 0, 1, ... in this order; None is all ten.
         common: see `PoolDataModule`.
+
+    Raises:
+        ValueError: for classes that are not two or more different digits, and as `PoolDataModule` does.
     """
 
-    def __init__(self, **common: Any) -> None:
-        super().__init__(input_shape=(1, 8, 8), num_outputs=10, pool_size=POOL_SIZE, **common)
+    def __init__(self, *, classes: Sequence[int] | None = None, **common: Any) -> None:
+        self.classes = list(range(10) if classes is None else classes)
+        if len(set(self.classes)) < max(2, len(self.classes)) or not set(self.classes) <= set(range(10)):
+            raise ValueError(f"data.classes must be two or more different digits, got {self.classes}")
+        pool_size = POOL_SIZE if classes is None else int(self._kept(_split()[0]).sum())
+        super().__init__(input_shape=(1, 8, 8), num_outputs=len(self.classes), pool_size=pool_size, **common)
 
     def load(self) -> Pool:
         """Return the standardized images and their classes."""
-        digits = _digits()
-        x = torch.from_numpy(digits.images).float().unsqueeze(1) / 16
-        y = torch.from_numpy(digits.target).long()
-        order = torch.randperm(len(x), generator=generator(0, "digits", "test split"))
-        pool, test = order[:POOL_SIZE], order[POOL_SIZE:]
+        pool, test = _split()
+        x = torch.from_numpy(_digits().images).float().unsqueeze(1) / 16
         x = (x - x[pool].mean()) / x[pool].std()
         self.black = float(x.min())
-        return Pool(x[pool], y[pool], x[test], y[test])
+        y = torch.from_numpy(_digits().target).long()
+        pool, test = pool[self._kept(pool)], test[self._kept(test)]
+        number = torch.full((10,), -1)
+        number[self.classes] = torch.arange(len(self.classes))
+        return Pool(x[pool], number[y[pool]], x[test], number[y[test]])
+
+    def _kept(self, rows: Tensor) -> Tensor:
+        """Return which of these samples are of the wanted classes."""
+        return torch.isin(torch.from_numpy(_digits().target)[rows], torch.tensor(self.classes))
+
+
+def _split() -> tuple[Tensor, Tensor]:
+    """Return the samples of the pool and those of the test set."""
+    order = torch.randperm(len(_digits().target), generator=generator(0, "digits", "test split"))
+    return order[:POOL_SIZE], order[POOL_SIZE:]
 
 
 @cache

@@ -12,8 +12,8 @@ from overparam.assemble import ConfigError, Parts, assemble
 from overparam.data.module import Split
 from overparam.measures.evaluation import evaluate
 from overparam.models.module import Loss
+from overparam.tracking.checkpoint import WEIGHTS
 from overparam.tracking.summary import SUMMARY
-from overparam.train import WEIGHTS
 
 BATCH = 2048  # samples a forward pass
 

@@ -120,12 +120,11 @@ class _Template:
     def __init__(self, cfg: DictConfig, keys: list[str]) -> None:
         self.cfg = cfg
         self.source = {key: key for key in keys if key.partition(".")[0] in SECTIONS}
-        target = "model.target_params"
+        looked_up = ("model.target_params", "init_from")  # see assemble.resolve
         self.is_plain = (
             not OmegaConf.is_interpolation(cfg, "name")
             and not OmegaConf.is_interpolation(cfg.paths, "logs")
-            and OmegaConf.select(cfg, target) is None
-            and target not in keys
+            and all(OmegaConf.select(cfg, key) is None and key not in keys for key in looked_up)
         )
         for key, text in _interpolations(cfg):
             simple = re.fullmatch(r"\$\{([\w.]+)\}", text)

@@ -26,6 +26,7 @@ SECTIONS = (
     "evaluation",
     "measures",
     "seed",
+    "init_from",
 )
 
 # Where and how a run happens, not what it computes. A knob not named here counts; so do those that only make a run
@@ -43,6 +44,7 @@ NOT_IDENTITY = {
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
     "evaluation.batch_size",
+    "init_from.weights",  # where they are; what they are counts, as init_from.sha256
 }
 
 # Knobs added after runs were made, with the value that means what the lab did before the knob existed. A knob at

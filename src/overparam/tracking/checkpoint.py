@@ -1,4 +1,4 @@
-"""The checkpoint a killed run continues from."""
+"""The checkpoint a killed run continues from, and the name of the weights a finished one leaves."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
+
+WEIGHTS = "weights.pt"
 
 
 class TimedCheckpoint(Checkpoint):
