@@ -1,9 +1,11 @@
 import pytest
 
 from overparam.claims import sources
-from overparam.claims.sources import Place
+from overparam.claims.training import Place
+from overparam.errors import ConfigError
 
 TINY = ["model.width=2,4", "trainer.max_steps=10", "data.n_train=40", "trainer.accelerator=cpu"]
+PLAIN = {"plain": TINY}
 
 
 @pytest.fixture(scope="module")
@@ -12,20 +14,45 @@ def place(tmp_path_factory):
 
 
 def test_runs_trains_what_is_missing_for_the_asked_seeds_only(place):
-    table = sources.runs(place, "random_labels", [TINY])
+    table, names = sources.runs(place, "random_labels", PLAIN)
     assert set(table["seed"]) == {0, 1}
     assert set(table["model.width"]) == {2, 4}
+    assert set(table["sweep"]) == {"plain"}
+    assert (
+        set(names) == set(table["identity"]) == {p.parent.name for p in place.logs.glob("*/*/summary.json")}
+    )
     written = {path: path.stat().st_mtime_ns for path in place.logs.glob("*/*/summary.json")}
-    reach = sources.steps(
-        place, "random_labels", [TINY], reach={"never": {"train_loss": -1.0}, "at_once": {"train_loss": 99}}
+    reach, _ = sources.steps(
+        place, "random_labels", PLAIN, reach={"never": {"train_loss": -1.0}, "at_once": {"train_loss": 99}}
     )
     assert {path: path.stat().st_mtime_ns for path in written} == written  # trained once
     assert set(reach["never"]) == {20}
     assert set(reach["at_once"]) == {0}
-    one = sources.runs(Place(place.logs, (1,)), "random_labels", [TINY])
+    one, _ = sources.runs(Place(place.logs, (1,)), "random_labels", PLAIN)
     assert set(one["seed"]) == {1}
 
 
+def test_other_runs_in_the_folder_do_not_reach_the_table(place):
+    before, _ = sources.runs(place, "random_labels", PLAIN)
+    other, _ = sources.runs(place, "random_labels", {"other": [*TINY, "data.label_noise=0.5"]})
+    again, _ = sources.runs(place, "random_labels", PLAIN)
+    assert set(again["identity"]) == set(before["identity"])
+    assert not set(other["identity"]) & set(before["identity"])
+    both, names = sources.runs(place, "random_labels", {**PLAIN, "other": [*TINY, "data.label_noise=0.5"]})
+    assert set(both.filter(sweep="other")["identity"]) == set(other["identity"])
+    assert len(names) == len(set(names)) == len(both)
+
+
+def test_a_study_sees_the_runs_of_the_claim_only(place):
+    few = [*TINY, "model.width=3", "data.label_noise=0"]
+    table, names = sources.studied(place, "random_labels", "lottery_ticket", few, rounds=1)
+    assert set(table["model.width"]) == {3}
+    assert set(table["identity"]) == set(names)
+    assert sorted(table["seed"].unique()) == [0, 1]
+
+
 def test_a_sweep_that_cannot_train_says_why(place):
-    with pytest.raises(RuntimeError, match=r"random_labels failed: .*width must be a positive integer"):
-        sources.runs(place, "random_labels", [["model.width=0"]])
+    with pytest.raises(ConfigError, match="width must be a positive integer"):
+        sources.runs(place, "random_labels", {"": ["model.width=0"]})
+    with pytest.raises(ConfigError, match=r"model\.widht"):
+        sources.runs(place, "random_labels", {"": ["model.widht=3"]})

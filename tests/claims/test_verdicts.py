@@ -1,18 +1,10 @@
 import math
-from dataclasses import replace
 
 import polars as pl
 import pytest
-from hydra.utils import get_method
-from omegaconf import OmegaConf
 
-from overparam.assemble import ConfigError
 from overparam.claims import effects
-from overparam.claims.ledger import FOLDER, judge, load_claim, save_entry, write_ledger
-from overparam.claims.sources import Place
 from overparam.claims.verdict import Effect, verdict
-
-CLAIMS = sorted(FOLDER.glob("*.yaml"))
 
 
 def effect(values, above=0.0):
@@ -93,59 +85,20 @@ def test_cells_that_are_not_one_number_are_refused(value, where, message):
         effects.cell(TABLE, value, where)
 
 
-@pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.stem)
-def test_every_claim_is_complete_and_has_its_parts(path):
-    claim = load_claim(path)
-    assert path.stem.startswith(f"{claim.number:02d}_")
-    get_method(claim.source._target_)
-    for node in claim.effects.values():
-        get_method(node._target_)
-    if "experiment" in claim.source:
-        assert (FOLDER.parent / "experiment" / f"{claim.source.experiment}.yaml").exists()
-
-
-def false_claim(tmp_path, **changes):
-    """Benign overfitting with the covariances exchanged: the isotropic one said to be benign."""
-    claim = {
-        "number": 99,
-        "claim": "Isotropic interpolation is benign",
-        "source": {
-            "_target_": "overparam.claims.sources.exact",
-            "model": "overparam.exact.ridge.min_norm_interpolation",
-            "spectra": [{"n": 60, "k": 0, "p": 70}],
-        },
-        "effects": {
-            "benign": {
-                "says": "minus the distance of test MSE / noise from 1",
-                "_target_": "overparam.claims.effects.closeness",
-                "value": "test_over_noise",
-                "of": {"p": 70},
-                "target": 1.0,
-                "above": -0.1,
-            }
-        },
-        "figure": {"x": "p", "y": ["test_over_noise"]},
-    }
-    path = tmp_path / "99_false.yaml"
-    OmegaConf.save(OmegaConf.create({**claim, **changes}), path)
-    return path
-
-
-def test_a_false_claim_does_not_hold_and_the_ledger_says_so(tmp_path):
-    entry = judge(false_claim(tmp_path), Place(tmp_path, (0, 1, 2)), tmp_path)
-    assert entry.verdict == "does not hold"
-    save_entry(entry, tmp_path)
-    text = write_ledger(tmp_path).read_text()
-    assert "does not hold" in text
-    assert "3 seeds" in text
-    assert (tmp_path / entry.figure).stat().st_size > 1000
-    save_entry(replace(entry, name="98_other", number=98, verdict="holds"), tmp_path)
-    lines = write_ledger(tmp_path).read_text().splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["98", "99"]  # earlier entries stay
-
-
-def test_a_file_that_is_no_claim_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is no claim nowhere"):
-        load_claim(FOLDER / "nowhere.yaml")
-    with pytest.raises(ConfigError, match=r"effects\.benign lacks above"):
-        load_claim(false_claim(tmp_path, effects={"benign": {"says": "x", "_target_": "y"}}))
+def test_a_value_chosen_by_another_column():
+    table = pl.DataFrame(
+        [
+            {"seed": 0, "step": 1, "test": 0.3, "held_out": 0.2},
+            {"seed": 0, "step": 2, "test": 0.1, "held_out": 0.4},
+            {"seed": 0, "step": 3, "test": 0.5, "held_out": 0.2},
+            {"seed": 0, "step": 4, "test": 0.0, "held_out": None},
+            {"seed": 1, "step": 1, "test": 0.9, "held_out": 0.3},
+            {"seed": 1, "step": 2, "test": 0.7, "held_out": 0.1},
+        ]
+    )
+    # Not the least test error, and of two as good the first.
+    assert effects.cell(table, "test", {}, "least held_out") == [0.3, 0.7]
+    with pytest.raises(ValueError, match="no column nowhere"):
+        effects.cell(table, "test", {}, "least nowhere")
+    with pytest.raises(ValueError, match="pick must be"):
+        effects.cell(table, "test", {}, "median")

@@ -66,14 +66,17 @@ def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None)
         ValueError: if a column is missing, a seed has no row there, has several without a `pick`, or has no
             number.
     """
-    if value not in table.columns:
-        raise ValueError(f"the claim's table has no column {value}: it has {', '.join(table.columns)}")
+    by = pick.removeprefix(LEAST) if pick and pick.startswith(LEAST) else None
+    if pick and not by and pick not in PICKS:
+        raise ValueError(f"pick must be one of {', '.join(PICKS)} or least <column>, got {pick}")
+    for column in (value, *([by] if by else []), *where):
+        if column not in table.columns:
+            raise ValueError(f"the claim's table has no column {column}: it has {', '.join(table.columns)}")
     found = _select(table, where)
     results = []
     for seed in table["seed"].unique().sort():
         rows = found.filter(pl.col("seed") == seed)
-        if pick is not None and pick.startswith(LEAST):
-            by = pick.removeprefix(LEAST)
+        if by:
             rows = rows.drop_nulls(by).sort(by, maintain_order=True).head(1)
         values = rows[value]
         if len(values) == 0:
@@ -89,8 +92,6 @@ def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None)
 
 def _select(table: pl.DataFrame, where: Where) -> pl.DataFrame:
     for column, wanted in where.items():
-        if column not in table.columns:
-            raise ValueError(f"the claim's table has no column {column}: it has {', '.join(table.columns)}")
         if isinstance(wanted, Mapping):
             table = table.filter(pl.col(column).is_between(wanted["from"], wanted["to"]))
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.claims.claim import load_claim
@@ -111,6 +111,6 @@ def _source(node: DictConfig, place: Place) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _effect(name: str, node: DictConfig, table: pl.DataFrame) -> Effect:
-    knobs = {key: value for key, value in node.items() if key not in ("says", "above")}
-    values = instantiate(OmegaConf.create({**knobs, "_convert_": "all"}), table)
-    return Effect(name, node.says, float(node.above), values)
+    knobs: Any = OmegaConf.to_container(node)
+    function, says, above = (knobs.pop(key) for key in ("_target_", "says", "above"))
+    return Effect(name, says, float(above), get_method(function)(table, **knobs))

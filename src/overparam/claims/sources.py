@@ -15,7 +15,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
-from overparam.claims.training import Place, train_sweep
+from overparam.claims.training import Place, train_sweeps
 from overparam.studies.study import study as apply_study
 from overparam.tracking.provenance import ROOT
 
@@ -32,10 +32,10 @@ def runs(place: Place, experiment: str, sweeps: Sweeps | None = None, after: str
         sweeps: overrides by the name of a sweep; None is the experiment as it stands.
         after: another experiment, to be trained first.
     """
-    used = train_sweep(place, after) if after else []
+    used = train_sweeps(place, after)[0] if after else []
+    named = sweeps or {"": []}
     tables = []
-    for name, overrides in (sweeps or {"": []}).items():
-        directories = train_sweep(place, experiment, overrides)
+    for name, directories in zip(named, train_sweeps(place, experiment, list(named.values())), strict=True):
         tables.append(collect(*directories).with_columns(sweep=pl.lit(name)))
         used += directories
     return pl.concat(tables, how="diagonal_relaxed"), _names(used)
@@ -91,7 +91,7 @@ def studied(
             differ in `seed`. The column `seed` then holds its values.
         knobs: values for the study other than its file's.
     """
-    directories = train_sweep(place, experiment, overrides, replicate)
+    (directories,) = train_sweeps(place, experiment, [overrides], replicate)
     config: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "study" / f"{study}.yaml"))
     function, group = get_method(config.pop("_target_")), config.pop("group")
     names = _names(directories)

@@ -1,0 +1,89 @@
+"""The ledger through its command: a false claim, a true one, one that cannot be judged, bad input, publishing."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+from omegaconf import OmegaConf
+
+from overparam.claims.claim import FOLDER
+from overparam.claims.ledger import read_entries, save_entry
+from overparam.claims.publish import publish
+from overparam.errors import ConfigError
+from tests.claims.test_claim_files import GOOD
+from tests.conftest import command_line, read_json
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    """A ledger of three claims over three seeds, made by the command."""
+    folder = tmp_path_factory.mktemp("ledger")
+    # The isotropic covariance is not benign: the claim is false. The opposite is true.
+    (folder / "false.yaml").write_text(GOOD)
+    true = OmegaConf.create(GOOD)
+    true.number, true.claim = 98, "Isotropic interpolation is not benign"
+    true.effects.benign.merge_with({"_target_": "overparam.claims.effects.difference", "above": 1.5})
+    del true.effects.benign["target"]
+    OmegaConf.save(true, folder / "true.yaml")
+    broken = OmegaConf.create(GOOD)
+    broken.effects.benign.of = {"p": 71}
+    OmegaConf.save(broken, folder / "broken.yaml")
+    files = [str(folder / f"{name}.yaml") for name in ("false", "true", "broken")]
+    done = command_line("claims.py", "--only", *files, "--seeds", "0", "1", "2", "--logs", str(folder))
+    return folder / "claims" / "seeds-0-1-2", done
+
+
+def test_a_false_claim_does_not_hold_and_a_true_one_does(ledger):
+    out, done = ledger
+    assert "false: does not hold" in done.stdout
+    assert "true: holds" in done.stdout
+    assert [(e.name, e.verdict) for e in read_entries(out)] == [("true", "holds"), ("false", "does not hold")]
+    rows = [line.split(" | ") for line in (out / "ledger.md").read_text().splitlines()[2:]]
+    assert [row[2] for row in rows] == [
+        "**holds** (1 of 1 effects hold)",
+        "**does not hold** (0 of 1 effects hold)",
+    ]
+    assert "3 seeds" in rows[0][3]
+    assert rows[0][4] == "before the runs"
+    assert (out / "false.png").stat().st_size > 1000
+
+
+def test_one_that_cannot_be_judged_stops_no_other(ledger):
+    out, done = ledger
+    assert done.returncode == 1
+    assert done.stderr.strip() == "broken: could not be judged: seed 0 has no row with {'p': 71}"
+    assert not (out / "broken.json").exists()
+
+
+def test_bad_input_is_answered_before_any_work(tmp_path):
+    (tmp_path / "bad.yaml").write_text("number: 1\n")
+    done = command_line("claims.py", "--only", str(tmp_path / "bad.yaml"), "--logs", str(tmp_path / "logs"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: bad.yaml must have the keys")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "logs").exists()
+
+
+def test_publishing_writes_every_number_and_refuses_a_part(ledger, tmp_path):
+    out, _ = ledger
+    names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    with pytest.raises(ConfigError, match="not judged yet: 01_model_wise"):
+        publish(out, tmp_path)
+    assert not list(tmp_path.iterdir())
+    entry = read_entries(out)[0]
+    for name in names:
+        save_entry(replace(entry, name=name, runs=[f"run-of-{name}", "shared"]), out)
+    page = publish(out, tmp_path)
+    text = page.read_text()
+    assert f"from {len(names) + 1} runs" in text
+    assert f"{len(names)} hold, 0 do not hold" in text
+    figures = tmp_path / ".github" / "figures" / "claims"
+    with (figures / "effects.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["claim"] for row in rows] == names  # the false claim of one's own is not published
+    recorded = read_json(out / "true.json")["effects"][0]["values"]
+    assert [float(value) for value in rows[0]["values"].split()] == recorded
+    assert len((figures / "runs.csv").read_text().splitlines()) == 1 + 2 * len(names)
+    save_entry(replace(entry, name=names[0], seeds=[7]), out)
+    with pytest.raises(ConfigError, match="different seeds"):
+        publish(out, tmp_path)
