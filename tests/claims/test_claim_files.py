@@ -12,7 +12,7 @@ CLAIMS = sorted(FOLDER.glob("*.yaml"))
 def test_every_claim_is_complete_and_has_its_parts(path):
     claim = load_claim(path)
     assert path.stem.startswith(f"{claim.number:02d}_")
-    assert claim.rule.startswith(("before", "after", "not on record as before"))
+    assert claim.rule.startswith(("before", "bounds before", "after", "not on record as before"))
     assert f"--only {path.stem}" in path.read_text()
 
 
