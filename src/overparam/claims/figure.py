@@ -32,7 +32,7 @@ def claim_figure(
         table: the claim's table.
         title: what the figure shows.
         x: column of the horizontal axis; numbers that span more than a factor of eight are drawn on a
-            logarithmic axis, texts as places in the order of the table.
+            logarithmic axis, without the zero; texts as places in the order of the table.
         y: columns of the vertical axis.
         series: columns that tell lines apart.
         theory: column drawn as a thin black line, without markers, behind its series.
@@ -51,16 +51,15 @@ def claim_figure(
         table = table.with_columns(pl.col(x).replace_strict(names, range(len(names)), return_dtype=pl.Int64))
         axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     else:
-        scale_x(axes, table[x].to_list())
         if table[x].min() == 0 and table[x].n_unique() > 8:
-            axes.set_xscale("symlog", linthresh=1)
-            axes.set_xlim(left=0)
+            table = table.filter(pl.col(x) > 0)  # steps: a logarithmic axis has no step 0
+        scale_x(axes, table[x].to_list(), ticks=table[x].n_unique() <= 20)
     groups = table.partition_by(list(series), as_dict=True) if series else {(): table}
     lines = [(values, group, column) for values, group in sorted(groups.items(), key=_order) for column in y]
     for index, (values, group, column) in enumerate(lines):
         curve = over_seeds(group, [x], [column, *([theory] if theory else [])]).drop_nulls(column)
         parts = [column.replace("_", " ")] if len(y) > 1 or not series else []
-        parts += [f"{short(key)} {number(value)}" for key, value in zip(series, values, strict=True)]
+        parts += [_says(key, value) for key, value in zip(series, values, strict=True)]
         color, style = CATEGORICAL[index % len(CATEGORICAL)], ("-", "--", ":")[index // len(CATEGORICAL) % 3]
         _band(axes, curve, x, column, ", ".join(parts), color, "none" if is_text else style)
         if theory:
@@ -76,11 +75,15 @@ def claim_figure(
 
 def _band(axes: Axes, curve: pl.DataFrame, x: str, y: str, text: str, color: str, style: str) -> None:
     mean, half = curve[y].to_numpy(), curve[f"{y}_ci"].fill_null(0).to_numpy()
-    if style == "none":
+    if style == "none" or len(curve) == 1:
         axes.errorbar(curve[x], mean, half, fmt="o", color=color, ms=4, capsize=3, label=text)
         return
     axes.plot(curve[x], mean, style, color=color, marker="o" if len(curve) <= 20 else None, ms=3, label=text)
     axes.fill_between(curve[x], mean - half, mean + half, color=color, alpha=0.2, lw=0)
+
+
+def _says(key: str, value: object) -> str:
+    return str(value) if isinstance(value, str) else f"{short(key).replace('_', ' ')} {number(value)}"
 
 
 def _order(item: tuple[tuple[object, ...], pl.DataFrame]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def judge(path: Path, place: Place, out: Path) -> Entry:
     table, runs = _source(claim.source, place)
     effects = [_effect(str(name), effect, table) for name, effect in claim.effects.items()]
     figure = claim_figure(table, claim.claim, **OmegaConf.to_container(claim.figure))  # type: ignore[arg-type]
-    figure.savefig(out / f"{path.stem}.png", dpi=110)
+    figure.savefig(out / f"{path.stem}.png", dpi=96)
     table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
     return Entry(
         claim.number,
