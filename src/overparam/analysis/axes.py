@@ -66,7 +66,7 @@ def scale_x(axes: Axes, values: Sequence[float], ticks: bool = True, room: float
     if ticks:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(FixedLocator(spread(values, room)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def scale_y(axes: Axes, values: Sequence[float]) -> None:
@@ -75,7 +75,11 @@ def scale_y(axes: Axes, values: Sequence[float]) -> None:
         axes.set_yscale("log")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(FixedLocator(spread(values)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def _tick(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 1 else f"{value:g}"
 
 
 def spread(values: Sequence[float], room: float = 0.06) -> list[float]:

@@ -21,7 +21,7 @@ KEYS = {
     "rule",  # when the effects and their bounds were fixed: before or after a look at the runs
     "source",  # a function of overparam.claims.sources, and its knobs
     "effects",  # by name: what it says, a function of overparam.claims.effects, its knobs, and the bound `above`
-    "figure",  # the knobs of overparam.claims.figure.claim_figure
+    "figure",  # the knobs of overparam.claims.figure.claim_figure; `of: effects` draws the effects, not the table
 }
 
 
@@ -60,7 +60,8 @@ def load_claim(path: Path) -> DictConfig:
         if not isinstance(effect.above, int | float):
             raise ConfigError(f"{where}.above must be a number, got {effect.above!r}")
         _check_call(where, "table", {k: v for k, v in effect.items() if k not in ("says", "above")})
-    _check_arguments(f"{path.name}: figure", claim_figure, {"table", "title"}, claim.figure)
+    knobs = {key: value for key, value in claim.figure.items() if (key, value) != ("of", "effects")}
+    _check_arguments(f"{path.name}: figure", claim_figure, {"table", "title"}, knobs)
     return claim
 
 

@@ -43,7 +43,9 @@ def judge(path: Path, place: Place, out: Path) -> Entry:
     claim, started = load_claim(path), time.time()
     table, runs = _source(claim.source, place)
     effects = [_effect(str(name), effect, table) for name, effect in claim.effects.items()]
-    figure = claim_figure(table, claim.claim, **OmegaConf.to_container(claim.figure))  # type: ignore[arg-type]
+    drawn: Any = OmegaConf.to_container(claim.figure)
+    shown = _effects_table(effects) if drawn.pop("of", None) == "effects" else table
+    figure = claim_figure(shown, claim.claim, **drawn)
     figure.savefig(out / f"{path.stem}.png", dpi=96)
     table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
     return Entry(
@@ -100,6 +102,12 @@ def write_ledger(out: Path) -> Path:
 def describe(effect: Effect) -> str:
     """Return mean, interval, bound and number of seeds in a few characters."""
     return f"{effect.mean:.3g} ± {effect.half_width:.2g} (> {effect.above:g}; {len(effect.values)} seeds)"
+
+
+def _effects_table(effects: Sequence[Effect]) -> pl.DataFrame:
+    """Return a row an effect and seed, as a figure of the effects themselves needs it."""
+    rows = [{"effect": e.name.replace("_", " "), "value": value} for e in effects for value in e.values]
+    return pl.DataFrame(rows)
 
 
 def _source(node: DictConfig, place: Place) -> tuple[pl.DataFrame, list[str]]:

@@ -63,13 +63,14 @@ def steps(
     keys = [column for column in table.columns if "." in column or column in kept]
     history = collect_steps(*(place.logs / name / i for name, i in table.select("name", "identity").rows()))
     if not reach:
-        return history.join(table.select(keys), on="identity"), used
+        return table.select(keys).join(history, on="identity", maintain_order="left_right"), used
     columns = []
     for name, goal in reach.items():
         ((column, bound),) = goal.items()
         first = pl.col("step").filter(pl.col(column) <= bound).min()
         columns.append(first.fill_null(2 * pl.col("step").max()).alias(name))
-    return table.join(history.group_by("identity").agg(columns), on="identity"), used
+    reached = history.group_by("identity").agg(columns)
+    return table.join(reached, on="identity", maintain_order="left"), used
 
 
 def studied(
