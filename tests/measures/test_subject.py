@@ -57,7 +57,13 @@ def test_without_measures_there_are_no_columns(runs):
 @pytest.mark.parametrize("model", ["mlp", "preact_resnet18"])
 def test_every_measure_works_on_mlps_and_resnets(tmp_path, model):
     names = sorted(path.stem for path in (ROOT / "configs" / "measures").glob("*.yaml"))
-    small = ["model.width=2", "data.label_noise=0.3", "trainer.max_steps=2", "data.n_train=30", "data.held_out=10"]
+    small = [
+        "model.width=2",
+        "data.label_noise=0.3",
+        "trainer.max_steps=2",
+        "data.n_train=30",
+        "data.held_out=10",
+    ]
     small += ["model.blocks=[1,1]"] if model != "mlp" else []
     cfg = config(tmp_path, f"model={model}", f"measures=[{','.join(names)}]", *small)
     summary = train(cfg)

@@ -51,7 +51,7 @@ def claim_figure(
         table = table.with_columns(pl.col(x).replace_strict(names, range(len(names)), return_dtype=pl.Int64))
         axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     else:
-        if table[x].min() == 0 and table[x].n_unique() > 8:
+        if table[x].dtype.is_integer() and table[x].min() == 0 and table[x].n_unique() > 8:
             table = table.filter(pl.col(x) > 0)  # steps: a logarithmic axis has no step 0
         scale_x(axes, table[x].to_list(), ticks=table[x].n_unique() <= 20)
     groups = table.partition_by(list(series), as_dict=True) if series else {(): table}
