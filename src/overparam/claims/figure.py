@@ -61,6 +61,8 @@ def claim_figure(
         parts = [column.replace("_", " ")] if len(y) > 1 or not series else []
         parts += [_says(key, value) for key, value in zip(series, values, strict=True)]
         color, style = CATEGORICAL[index % len(CATEGORICAL)], ("-", "--", ":")[index // len(CATEGORICAL) % 3]
+        if is_text:  # beside each other, not one on the other
+            curve = curve.with_columns(pl.col(x) + 0.12 * (index - (len(lines) - 1) / 2))
         _band(axes, curve, x, column, ", ".join(parts), color, "none" if is_text else style)
         if theory:
             axes.plot(curve[x], curve[theory], color="0.1", lw=0.8, label=None if index else "theory")
