@@ -1,6 +1,7 @@
 """init_from: a run that starts from the weights of another, and is another run for it."""
 
 import shutil
+from itertools import product
 
 import pytest
 import torch
@@ -49,19 +50,16 @@ def test_the_identity_is_of_what_the_weights_are_not_of_where(small, pretrained,
 
 
 def test_a_sweeps_folder_gives_each_run_its_own(small, tmp_path):
+    for width, seed in product((2, 3), (0, 1)):
+        train(small("name=old", f"model.width={width}", f"seed={seed}", "trainer.max_steps=3"))
     options = [f"paths.logs={tmp_path}", "logger=local", "data.n_train=40", "trainer.max_steps=3", "seed=0,1"]
-    first = command_line("train.py", "-m", "name=old", "model.width=2,3", *options)
-    assert first.returncode == 0, first.stderr
-    second = command_line(
-        "train.py", "-m", "name=new", "model.width=2,3", "init_from=${paths.logs}/old,null", *options
-    )
-    assert second.returncode == 0, second.stderr
+    start = "init_from=${paths.logs}/old,null"
+    done = command_line("train.py", "-m", "name=new", "model.width=2,3", start, *options)
+    assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "new").glob("*/summary.json"))) == 8
-    third = command_line(
-        "train.py", "-m", "name=new", "model.width=2,4", f"init_from={tmp_path}/old", *options
-    )
-    assert third.returncode == 2
-    assert third.stderr.startswith(
+    missing = command_line("train.py", "-m", "name=new", "model.width=2,4", start, *options)
+    assert missing.returncode == 2
+    assert missing.stderr.startswith(
         f"error: init_from={tmp_path}/old has no finished run with this model and seed=0"
     )
 

@@ -4,7 +4,10 @@ from overparam.claims import sources
 from overparam.claims.training import Place
 from overparam.errors import ConfigError
 
-TINY = ["model.width=2,4", "trainer.max_steps=10", "data.n_train=40", "trainer.accelerator=cpu"]
+TINY = [
+    *("model.width=2,4", "trainer.max_steps=10", "data.n_train=40", "trainer.accelerator=cpu"),
+    "hydra.launcher.cpu_slots=1",
+]
 PLAIN = {"plain": TINY}
 
 
