@@ -45,4 +45,5 @@ def run(cfg: DictConfig) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
     sys.exit(run_script(run))
