@@ -71,6 +71,19 @@ def test_each_run_sees_its_own_gpu(sweep: Callable[..., Sweep], slurm: Cluster, 
     assert code == 0, output
 
 
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_each_run_of_two_processes_sees_its_two_gpus(
+    sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path, trainer: str
+) -> None:
+    places = ("hydra.launcher.gpus_per_node=2", "hydra.launcher.tasks_per_node=2")
+    local = {**slurm.environment, "MASTER_ADDR": "127.0.0.1"}  # the node's name is no host's
+    code, output = sweep("name=d", "seed=0,1", f"trainer={trainer}", *ON_SLURM, *places, **local).run()
+    assert code == 0, output
+    assert len(results(tmp_path / "d")) == 2
+    seen = [read_json(path)["cuda_visible_devices"] for path in tmp_path.glob("d/*/provenance.json")]
+    assert sorted(seen) == ["0,1", "2,3"]
+
+
 def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
     how = f"+model.how={','.join([*REASONS, 'none'])}"
     code, output = sweep("name=bad", CRASHING, how, *ON_SLURM, **slurm.environment).run()
