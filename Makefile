@@ -2,7 +2,7 @@
 # make test          installs, checks style and types, runs the tests
 # make test-engines  the tests on a real Ray cluster and a real SLURM (root on Debian; installs both)
 # make claims        the studies of configs/claim/, and the ledger of their verdicts
-# make bench         the benchmarks, as ratios
+# make bench         the benchmarks, as ratios, into the README's table
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ claims: $(READY)
 	$(BIN)/python scripts/claims.py
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --write README.md
 
 check: $(READY)
 	$(BIN)/ruff check .
