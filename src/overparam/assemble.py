@@ -68,7 +68,7 @@ def resolve(cfg: DictConfig) -> DictConfig:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
             such weights.
     """
-    has_target = "target_params" in (cfg.get("model") or {})
+    has_target = (cfg.get("model") or {}).get("target_params") is not None
     if not has_target and not isinstance(cfg.get("init_from"), str):
         return cfg
     resolved = copy.deepcopy(cfg)
@@ -84,8 +84,6 @@ def resolve(cfg: DictConfig) -> DictConfig:
 def _resolve_width(cfg: DictConfig) -> None:
     with open_dict(cfg):
         target = cfg.model.pop("target_params")
-    if target is None:
-        return
     if not isinstance(target, int | float) or isinstance(target, bool) or target < 1 or target % 1:
         raise ConfigError(f"model.target_params must be a positive integer, got {target!r}")
     if "width" not in cfg.model:
@@ -270,9 +268,10 @@ def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
 def _call(node: DictConfig, extra: dict[str, Any]) -> Any:
     """Do what `hydra.utils.instantiate` does, without its 10 milliseconds where nothing nested is to be made."""
     knobs: Any = OmegaConf.to_container(node, resolve=True)
-    if any(isinstance(value, dict | list) for value in knobs.values()) and "_target_" in str(knobs.values()):
+    if "_target_" in str(list(knobs.values())):
         return instantiate(node, **extra)
     called = _target(knobs.pop("_target_"))
+    knobs.pop("target_params", None)  # a model's knob that `resolve` answers
     arguments = {key: value for key, value in knobs.items() if not key.startswith("_")} | extra
     return partial(called, **arguments) if knobs.get("_partial_") else called(**arguments)
 
