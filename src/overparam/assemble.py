@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -31,6 +32,11 @@ from overparam.randomness import derive_seed
 from overparam.sweeps.pretrained import find_weights
 from overparam.tracking.checkpoint import TimedCheckpoint
 from overparam.tracking.summary import Summary
+
+# Lightning raises its own level to INFO when imported, and then says four things a run that no one needs, and
+# of a distributed run two more for each process.
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")

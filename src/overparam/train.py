@@ -34,10 +34,6 @@ from overparam.tracking.summary import Summary, read_summary, write_json, write_
 from overparam.tracking.terminal import RunProgress
 
 log = logging.getLogger(__name__)
-# Lightning raises its own level to INFO when imported, and then says four things a run that no one needs, and
-# of a distributed run two more for each process.
-for name in ("lightning.pytorch", "lightning.fabric"):
-    logging.getLogger(name).setLevel(logging.WARNING)
 
 CHECKPOINT = "last.ckpt"
 

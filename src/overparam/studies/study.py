@@ -66,7 +66,7 @@ def study(
     text = [pl.col(key).cast(pl.String) if table[key].dtype != pl.List else pl.col(key) for key in keys]
     rows = []
     for _, runs in (
-        table.sort("seed", "data.n_train", "trainer.max_steps")
+        table.sort("seed", "n_train", "trainer.max_steps")
         .with_row_index()
         .group_by(text, maintain_order=True)
     ):
