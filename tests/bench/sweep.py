@@ -55,7 +55,7 @@ TEACHER = (
     *("data=teacher", "data.input_dim=784", "data.num_outputs=10", "data.n_train=4000"),
     *("data.test_size=1000", "data.batch_size=128"),
 )
-# Where a step is slow its number is cut, for a bench of minutes: the shorter a run, the more it is its start and its end.
+# Where a step is slow there are few, for a bench of minutes: the shorter a run, the more it is its start and end.
 WORKLOADS = (
     Workload("digits, batch 128, widths 3..64", ("data.batch_size=128",), SMALL, 5, 1000),
     Workload("digits, full batch of 1200, widths 3..64", (), SMALL, 5, 300),
@@ -65,7 +65,7 @@ WORKLOADS = (
 
 
 def packed(workload: Workload, folder: Path) -> None:
-    """The lab's way: what the sweeper plans, having looked once at runs that differ only in seeds, run by one process."""
+    """The lab's way: what the sweeper plans, from one of the runs that differ only in seeds, run by one process."""
     cfgs = workload.configs(folder, "auto")
     parts = {cfg.model.width: assemble(cfg) for cfg in cfgs[:: workload.seeds]}
     runs = [(cfg, parts[cfg.model.width]) for cfg in cfgs]
