@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from overparam.allocator import keep_freed_memory
 from overparam.assemble import Parts, assemble, build_evaluation, build_trainer, resolve
 from overparam.data.module import PoolDataModule
 from overparam.measures.evaluation import COLUMNS, log_spaced_steps
@@ -99,6 +100,7 @@ def interruptible() -> Iterator[None]:
 def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str, Any]:
     module, data = parts.build_module(), parts.data
     torch.set_num_threads(cfg.cpu_threads)
+    keep_freed_memory()
     torch.manual_seed(derive_seed(cfg.seed, "dropout"))
     checkpoint, step = run_dir / CHECKPOINT, checkpoint_step(run_dir)
     loggers = open_run(cfg, run_dir, step) if is_first_process() else []

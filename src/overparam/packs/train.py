@@ -15,6 +15,7 @@ from filelock import Timeout
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
 
+from overparam.allocator import keep_freed_memory
 from overparam.assemble import Parts, assemble, build_trainer, resolve
 from overparam.measures.evaluation import Diverged
 from overparam.models.module import SupervisedModule
@@ -68,11 +69,12 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
     the pack as a whole fails, its runs are trained one by one.
     """
     cfgs = [resolve(cfg) for cfg in cfgs]
+    run_dirs = [run_directory(cfg) for cfg in cfgs]
     results: dict[Path, Result] = {}
     with ExitStack() as locks:
         members = []
-        for cfg in cfgs:
-            member = Member(cfg, run_directory(cfg), assemble(cfg))
+        for cfg, run_dir in zip(cfgs, run_dirs, strict=True):
+            member = Member(cfg, run_dir, assemble(cfg))
             if (finished := read_summary(member.run_dir)) is not None:
                 results[member.run_dir] = finished
             elif not _locked(member.run_dir, locks):
@@ -93,7 +95,7 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
                 log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
                 for member in same_step:
                     _fail_loggers(member)
-    return [results.get(run_directory(cfg)) or _alone(cfg) for cfg in cfgs]
+    return [results.get(run_dir) or _alone(cfg) for cfg, run_dir in zip(cfgs, run_dirs, strict=True)]
 
 
 def _alone(cfg: DictConfig) -> Result:
@@ -121,6 +123,7 @@ def _train_together(grid: Sequence[Sequence[Member]]) -> dict[Path, Result]:
     members = [member for row in grid for member in row]
     first = members[0]
     torch.set_num_threads(first.cfg.cpu_threads)
+    keep_freed_memory()
     modules = [member.parts.build_module() for member in members]
     recipes = [recipe(row[0]) for row in grid]
     module = PackModule(modules, recipes, _sample_weights([member.parts for member in members]))
