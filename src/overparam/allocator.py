@@ -6,8 +6,8 @@ from contextlib import suppress
 from functools import cache
 
 # The parameters of mallopt(3), and the most that glibc takes for the first.
-MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2
-LARGEST_MMAP_THRESHOLD = 32 * 2**20
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+LARGEST = 32 * 2**20
 
 
 @cache
@@ -21,6 +21,5 @@ def keep_freed_memory() -> None:
         return
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        libc.mallopt(MMAP_THRESHOLD, LARGEST)
         libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(TOP_PAD, 2 * LARGEST_MMAP_THRESHOLD)

@@ -50,7 +50,6 @@ class Workload:
 uncounted = 0.0  # seconds that are not the workload's
 
 SMALL = (3, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
-FLAGSHIP = (3, 6, 10, 16, 20, 24, 32, 48, 64, 128, 256, 512)
 TEACHER = (
     *("data=teacher", "data.input_dim=784", "data.num_outputs=10", "data.n_train=4000"),
     *("data.test_size=1000", "data.batch_size=128"),
@@ -59,7 +58,6 @@ TEACHER = (
 WORKLOADS = (
     Workload("digits, batch 128, widths 3..64", ("data.batch_size=128",), SMALL, 5, 1000),
     Workload("digits, full batch of 1200, widths 3..64", (), SMALL, 5, 300),
-    Workload("digits, full batch of 1200, widths 3..512 (recipe A)", (), FLAGSHIP, 5, 300),
     Workload("784 dimensions, batch 128, widths 3..64", TEACHER, SMALL, 5, 300),
 )
 

@@ -38,9 +38,8 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
 
 
 def test_memory_of_a_pack_is_measured_against_its_estimate():
-    estimate, peak = memory.measure(("model.width=64",), 3)
-    assert estimate > 2**20
-    assert peak > 0
+    row = memory.run(short=True).table[-1]
+    assert 0.5 < float(row.split("|")[-2]) < 1.5
 
 
 def test_ratios_are_medians_of_repeats_measured_in_turn():

@@ -13,8 +13,8 @@ from overparam.packs.side_by_side import runs_side_by_side
 ITEM_BYTES = {"32-true": 4, "64-true": 8}
 # Weight, gradient, up to two running means of the optimizer, and one copy for checkpoint or weights.
 COPIES_OF_PARAMETERS = 5
-# Of the largest activation: the gradients that live at once in the backward pass.
-COPIES_OF_LARGEST = 2
+# Of the largest activation: the gradients that live at once in the backward pass, and what the allocator keeps of them.
+COPIES_OF_LARGEST = 2.5
 # What vmap takes beyond that: it lays activations out anew for its grouped convolutions (measured on cnn3).
 COPIES_UNDER_VMAP = 2.5
 # What a pack may take of the memory that is free when it is planned.
