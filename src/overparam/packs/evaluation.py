@@ -14,7 +14,7 @@ from overparam.models.module import Loss
 from overparam.packs.data import Labels, PackDataModule, stack_padded
 from overparam.packs.module import PackModule, member_losses
 
-CHUNK_NUMBERS = 2**22  # what all members' inputs of a forward pass may hold
+CHUNK_NUMBERS = 2**22  # what the inputs and the units of a layer may hold in a forward pass of all members
 
 
 class Logged(Protocol):
@@ -41,9 +41,13 @@ class PackEvaluation(Evaluation):
         assert isinstance(module, PackModule)
         data: PackDataModule = trainer.datamodule  # type: ignore[attr-defined]
         module.eval()
-        size = self.batch_size
-        if not module.stack.is_side_by_side:  # its activations are many times its inputs
-            size = min(size, max(member.batch_size for member in data.members))
+        inputs = data.splits("train")[0].stored[0].numel()
+        if module.stack.is_side_by_side:
+            sample = module.stack.flat.numel() // inputs + module.stack.rows * inputs
+            size = min(self.batch_size, max(CHUNK_NUMBERS // sample, 64))
+        else:  # its activations are many times its inputs
+            size = min(self.batch_size, max(member.batch_size for member in data.members))
+            size = min(size, max(CHUNK_NUMBERS // (module.stack.rows * inputs), 64))
         trains, tests = (
             evaluate_members(module, data.splits(name), data.labels(name), module.loss, size)
             for name in ("train", "test")
@@ -79,10 +83,8 @@ def evaluate_members(
     dtype = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
     lengths = torch.tensor(labels.lengths, dtype=dtype, device=device)
     sums = torch.zeros(4, len(lengths), dtype=dtype, device=device)
-    sample = len(lengths) * splits[0].stored[0].numel()
-    step = min(batch_size, max(CHUNK_NUMBERS // sample, 64))
-    for start in range(0, max(labels.lengths), step):
-        rows = slice(start, start + step)
+    for start in range(0, max(labels.lengths), batch_size):
+        rows = slice(start, start + batch_size)
         y, noisy, mask = (part[:, rows] for part in (labels.y, labels.noisy, labels.mask))
         outputs = forward(stack_padded([split.inputs(rows) for split in splits]))
         losses, errors = member_losses(loss, outputs, y), member_errors(outputs, y)
