@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from overparam.data.loader import chunk_bounds
+from overparam.data.loader import chunk_bounds, to_device
 from overparam.data.module import PoolDataModule
 
 CHUNK_BYTES = 2**26  # what a chunk of all rows' batches may take
@@ -126,11 +126,12 @@ class TogetherByRow:
         return len(self.loaders[0])
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        places = torch.tensor(self.places)
         for chunks in zip(*self.loaders, strict=True):
             xs, ys = zip(*chunks, strict=True)
             y = torch.cat(ys, 2).movedim(2, 1)
-            places = torch.tensor(self.places).to(y.device, non_blocking=True)
-            yield torch.stack([xs[loader] for loader in self.source], 1), y.index_select(1, places)
+            y = y.index_select(1, to_device(places, y.device))
+            yield torch.stack([xs[loader] for loader in self.source], 1), y
 
 
 class FullBatches:

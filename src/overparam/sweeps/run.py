@@ -33,7 +33,7 @@ from overparam.tracking.provenance import workers_know_the_command
 log = logging.getLogger(__name__)
 
 
-MANY = 300  # runs whose check takes ten seconds
+MANY = 300  # runs whose check takes seconds
 LOST_IN_A_ROW = 3  # launches that may end without any run's end before the sweep is given up
 
 
