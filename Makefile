@@ -19,7 +19,7 @@ test: check
 test-engines: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[ray,slurm,optuna]'
 	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends munge slurm-wlm
-	$(BIN)/python -m pytest -m engines tests/engines
+	$(BIN)/python -m pytest -m engines
 
 claims: $(READY)
 	$(BIN)/python scripts/claims.py

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.engines.slurm import Cluster, missing
-from tests.sweeps.conftest import GRID, Sweep, results, sweep
+from tests.sweeps.conftest import sweep, undisturbed
 
-__all__ = ["sweep"]
+__all__ = ["sweep", "undisturbed"]
 
 pytestmark = pytest.mark.engines
 
@@ -23,11 +23,3 @@ def slurm() -> Iterator[Cluster]:
     cluster.start()
     yield cluster
     cluster.stop()
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
-    logs = tmp_path_factory.mktemp("undisturbed")
-    code, _ = Sweep(logs, "name=undisturbed", *GRID).run()
-    assert code == 0
-    return results(logs / "undisturbed")

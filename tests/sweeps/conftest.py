@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tests.conftest import CONFIGS, ROOT
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
 # Packs are bit for bit the same only in the same company; tests/packs kills those.
-GRID = ("pack=off", "model.width=4,8", "seed=0,1,2,3", "trainer.max_steps=1000", "checkpoint_seconds=0.05")
+KILLABLE = ("pack=off", "checkpoint_seconds=0.05")
+GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=1000", *KILLABLE)
+GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -45,8 +48,8 @@ class Sweep:
         )
         return self
 
-    def finish(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=300)
+    def finish(self, seconds: float = 300) -> tuple[int, str]:
+        output, _ = self.process.communicate(timeout=seconds)
         return self.process.returncode, output
 
     def run(self) -> tuple[int, str]:
@@ -95,11 +98,32 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
         one.end()  # of a test that failed
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, dict[str, Any]]]:
+    """What a sweep ends with if nothing disturbs it: grid -> results."""
+
+    @cache
+    def train(*grid: str) -> dict[str, dict[str, Any]]:
+        logs = tmp_path_factory.mktemp("undisturbed")
+        code, output = Sweep(logs, "name=undisturbed", *grid).run()
+        assert code == 0, output
+        return results(logs / "undisturbed")
+
+    return train
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
+
+
+def assert_untouched(folder: Path, finished: dict[str, float]) -> None:
+    """Check that no summary known to `finished`, by run and time of writing, was written again; add new ones."""
+    for path in folder.glob("*/summary.json"):
+        assert finished.setdefault(path.parent.name, path.stat().st_mtime) == path.stat().st_mtime
+    assert all((folder / name / "summary.json").exists() for name in finished)
 
 
 def results(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,5 @@
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,39 +8,47 @@ from typing import Any
 import pytest
 
 from overparam.sweeps.state import is_locked
-from tests.sweeps.conftest import GRID, Sweep, results, wait_for
+from tests.sweeps.conftest import GRID, GRID_OF_FORTY, Sweep, assert_untouched, results, wait_for
 
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    logs = tmp_path_factory.mktemp("undisturbed")
-    code, _ = Sweep(logs, "name=undisturbed", *GRID).run()
-    assert code == 0
-    return results(logs / "undisturbed")
+Undisturbed = Callable[..., dict[str, dict[str, Any]]]
 
 
 @pytest.mark.parametrize("launcher", ["basic", "local"])
+@pytest.mark.parametrize(
+    ("grid", "kills", "longest"),
+    [
+        pytest.param(GRID, 4, 2, id="8 runs, 4 kills"),
+        pytest.param(GRID_OF_FORTY, 20, 2, id="40 runs, 20 kills", marks=pytest.mark.engines),
+    ],
+)
 def test_killed_at_random_moments_and_restarted(
-    sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: dict[str, dict[str, Any]], launcher: str
+    sweep: Callable[..., Sweep],
+    tmp_path: Path,
+    undisturbed: Undisturbed,
+    launcher: str,
+    grid: tuple[str, ...],
+    kills: int,
+    longest: float,
 ) -> None:
     moments = random.Random(0)
     folder = tmp_path / "disturbed"
-    disturbed = sweep("name=disturbed", *GRID, f"hydra/launcher={launcher}")
+    disturbed = sweep("name=disturbed", *grid, f"hydra/launcher={launcher}")
     finished: dict[str, float] = {}
-    for _ in range(4):
+    killed = 0
+    for _ in range(kills):
         disturbed.start()
         wait_for(lambda: any(map(is_locked, folder.glob("*"))) or disturbed.process.poll() is not None)
-        time.sleep(moments.uniform(0, 2))
+        time.sleep(moments.uniform(0, longest))
         disturbed.process.kill()
-        disturbed.finish()
+        code, _ = disturbed.finish()
+        killed += code == -signal.SIGKILL
         assert disturbed.orphans() == []
-        for path in folder.glob("*/summary.json"):
-            assert finished.setdefault(path.parent.name, path.stat().st_mtime) == path.stat().st_mtime
+        assert_untouched(folder, finished)
+    assert killed > kills / 2  # the sweep did not end long before
     code, _ = disturbed.run()
     assert code == 0
-    assert results(folder) == undisturbed
-    for name, moment in finished.items():  # finished before: not touched again
-        assert (folder / name / "summary.json").stat().st_mtime == moment
+    assert results(folder) == undisturbed(*grid)
+    assert_untouched(folder, finished)
 
 
 @pytest.mark.parametrize("launcher", ["basic", "local"])
@@ -60,12 +69,12 @@ def test_ctrl_c_ends_cleanly(sweep: Callable[..., Sweep], tmp_path: Path, launch
 
 
 def test_two_sweeps_at_once_share_the_work(
-    sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: dict[str, dict[str, Any]]
+    sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     both = [sweep("name=shared", *GRID).start() for _ in range(2)]
     ends = [one.finish() for one in both]
     assert [code for code, _ in ends] == [0, 0]
-    assert results(tmp_path / "shared") == undisturbed
+    assert results(tmp_path / "shared") == undisturbed(*GRID)
     lines = [line for _, output in ends for line in output.splitlines()]
     trained = [line.split(":")[0] for line in lines if "P/n" in line and "train error" in line]
     trained = [line for line in trained if line.startswith(str(tmp_path))]

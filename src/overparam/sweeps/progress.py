@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from overparam.sweeps.state import Failure, State, read_failure, state
 from overparam.tracking.metrics_file import METRICS, read_metrics
@@ -76,6 +77,9 @@ class Progress:
 
     def line(self) -> str:
         """Return the state of the sweep in one line."""
+        return ", ".join(filter(None, [self._counts(), self._lowest()]))
+
+    def _counts(self) -> str:
         parts = [f"{self.done}/{self.total} done", f"{self.running} running"]
         if self.failed:
             parts.append(f"{len(self.failed)} failed")
@@ -84,9 +88,10 @@ class Progress:
         if fresh and left:
             seconds = (time.time() - self.started) / fresh * left
             parts.append(f"{timedelta(seconds=round(seconds))} left")
-        if self.best:
-            parts.append(f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})")
         return ", ".join(parts)
+
+    def _lowest(self) -> str:
+        return f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})" if self.best else ""
 
     def _compare(self, run_dir: Path) -> None:
         value = (read_summary(run_dir) or {}).get(self.objective)
@@ -128,10 +133,10 @@ class Progress:
             self._logged = time.time()
             log.info(self.line())
 
-    def _bar(self) -> Table:
+    def _bar(self) -> Group:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(ProgressBar(self.total, self.done, width=30), self.line())
-        return grid
+        grid.add_row(ProgressBar(self.total, self.done, width=30), self._counts())
+        return Group(grid, Text(self._lowest(), no_wrap=True, overflow="ellipsis"))
 
 
 def print_running(run_dirs: Sequence[Path]) -> None:
