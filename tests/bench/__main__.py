@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
-from tests.bench import collecting, memory, pipeline, startup, step, sweep
+from tests.bench import collecting, memory, pipeline, shares, startup, step, sweep
 from tests.bench.pairs import DEVICE
 from tests.bench.plot import draw
 
 START, END, PLOT = "<!-- bench -->", "<!-- /bench -->", ".github/figures/bench.png"
 PARTS = {
     "sweep": sweep.run,
+    "shares": shares.run,
     "step": step.run,
     "pipeline": pipeline.run,
     "startup": startup.run,
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "no GPU"
-    lines = [f"{platform.machine()}, {os.cpu_count()} cores, {device}, one thread; load at the start {load}."]
+    lines = [f"{platform.machine()}, {os.cpu_count()} cores, {device}; load at the start {load}."]
     print(lines[0], flush=True)
     results = []
     for name in given.only.split(","):

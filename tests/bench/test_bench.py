@@ -10,7 +10,7 @@ from tests.bench.pairs import paired, ratio
 
 
 def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sweep, "WORKLOADS", [replace(sweep.WORKLOADS[0], widths=(3, 6), steps=100)])
+    monkeypatch.setattr(sweep, "WORKLOADS", [replace(sweep.WORKLOADS[0], widths=(3, 6), steps=500)])
     monkeypatch.setitem(sweep.WAYS, "mine", sweep.by_hand)
     monkeypatch.setattr(step, "CASES", {"MLP width 8": (("model.width=8",), 50)})
     monkeypatch.setattr(pipeline, "COUNTS", [250])
@@ -18,13 +18,14 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(collecting, "COUNTS", [20])
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{START}\nformer table\n{END}\nafter\n")
-    main(["--short", "--only", "sweep,step,pipeline,startup,collecting", "--write", str(readme)])
+    main(["--short", "--only", "sweep,shares,step,pipeline,startup,collecting", "--write", str(readme)])
     text = readme.read_text()
     assert text.startswith(f"before\n{START}\n")
     assert text.endswith(f"{END}\nafter\n")
     assert "former table" not in text
     rows = [
-        "| 12 widths x 5 seeds | packed | unpacked | by hand | plain Lightning | mine |",
+        "| widths 3..64 x 5 seeds, 1000 steps | packed | unpacked | by hand | plain Lightning | mine |",
+        "| digits, batch 128 | ",
         "| MLP width 8 | 610 | ",
         "| 250 | ",
         "| train.py --help | ",

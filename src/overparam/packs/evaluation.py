@@ -14,7 +14,7 @@ from overparam.models.module import Loss
 from overparam.packs.data import Labels, PackDataModule, stack_padded
 from overparam.packs.module import PackModule, member_losses
 
-CHUNK_NUMBERS = 2**22  # what the inputs and the units of a layer may hold in a forward pass of all members
+CHUNK_NUMBERS = 2**23  # what the inputs and the units of a layer may hold in a forward pass of all members
 
 
 class Logged(Protocol):
