@@ -14,7 +14,7 @@ LARGEST = 32 * 2**20
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors instead of handing it back and fetching it anew.
 
-    A page fetched anew is cleared by the kernel at its first touch: measured on a CPU, a quarter of a step whose
+    A page fetched anew is cleared by the kernel at its first touch: measured on a CPU, a fifth of a step whose
     activations take megabytes. Does nothing where the C library is another.
     """
     if sys.platform != "linux":

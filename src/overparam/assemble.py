@@ -18,8 +18,10 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, get_method, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from overparam.data.module import PoolDataModule
 from overparam.errors import ConfigError
@@ -58,9 +60,20 @@ class Parts:
         """See to it that what the data set reads from disk is there; raises `ConfigError` with what to do."""
         _try("data", self.data.prepare_data)
 
-    def check_processes(self, trainer: L.Trainer) -> None:
-        """Raise `ConfigError` if the trainer's processes cannot share a batch evenly."""
-        _try("data", lambda: self.data.check_processes(trainer.num_devices * trainer.num_nodes))
+    def check_processes(self, trainer: L.Trainer, sync_batchnorm: bool) -> None:
+        """Raise `ConfigError` if the trainer's processes cannot share a batch evenly, or its statistics as asked."""
+        count = trainer.num_devices * trainer.num_nodes
+        _try("data", lambda: self.data.check_processes(count))
+        syncs = isinstance(trainer.strategy, DDPStrategy) and trainer.strategy.root_device.type == "cuda"
+        if count == 1 or syncs or not sync_batchnorm:
+            return
+        with torch.device("meta"):
+            net = self.build_net()
+        if any(isinstance(layer, _BatchNorm) for layer in net.modules()):
+            raise ConfigError(
+                "BatchNorm over a batch that processes share needs trainer=ddp and a GPU for each: use one process, "
+                "or let each normalize its own share with trainer.sync_batchnorm=false, which gives other numbers"
+            )
 
 
 def resolve(cfg: DictConfig) -> DictConfig:

@@ -60,7 +60,8 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
         log.info("finished before: %s", run_dir)
         return finished
     parts.require_data()
-    parts.check_processes(build_trainer(cfg, logger=False))  # what Lightning refuses, it refuses here
+    trainer = build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses here
+    parts.check_processes(trainer, cfg.trainer.get("sync_batchnorm", False))
     run_dir.mkdir(parents=True, exist_ok=True)
     if not is_first_process():
         _train(cfg, parts, run_dir, show=False)

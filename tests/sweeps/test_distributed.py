@@ -114,3 +114,18 @@ def test_a_sweep_gives_each_run_its_two_devices(sweep: Callable[..., Sweep], tmp
     assert code == 0, output
     seen = [read_json(path)["cuda_visible_devices"] for path in tmp_path.glob("d/*/provenance.json")]
     assert seen == ["0,1", "0,1"]
+
+
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_batch_norm_over_shares_of_a_batch_is_another_run(tmp_path: Path, trainer: str) -> None:
+    command = ("train.py", *SMALL, f"paths.logs={tmp_path}", f"trainer={trainer}", "model.norm=batch")
+    run = command_line(*command)
+    assert run.returncode == 2
+    assert run.stderr.strip().startswith(
+        "error: BatchNorm over a batch that processes share needs trainer=ddp"
+    )
+    assert not list(tmp_path.iterdir())
+    run = command_line(*command, "trainer.sync_batchnorm=false", "trainer.max_steps=4")
+    assert run.returncode == 0, run.stderr
+    (summary,) = tmp_path.glob("*/*/summary.json")
+    assert read_json(summary)["config"]["trainer.sync_batchnorm"] is False

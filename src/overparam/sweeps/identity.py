@@ -58,6 +58,7 @@ NEUTRAL: dict[str, Any] = {
     "channels_last": False,
     "compile": False,
     "data.held_out": 0,
+    "trainer.sync_batchnorm": True,
 }
 
 # What the readable part of an identity shows: a prefix and a config key.
