@@ -1,6 +1,7 @@
 # make demo          installs, trains the main experiment, prints where the figure is
 # make test          installs, checks style and types, runs the tests
-# make test-engines  the tests on a real Ray cluster and a real SLURM (root on Debian; installs both)
+# make test-engines  the slow tests, half an hour: forty runs killed twenty times; a real Ray cluster and a real SLURM
+#                    (root on Debian; installs both)
 # make claims        the studies of configs/claim/, and the ledger of their verdicts
 # make bench         the benchmarks, as ratios, into the README's table
 PYTHON ?= python3
