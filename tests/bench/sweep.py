@@ -61,7 +61,7 @@ WORKLOADS = (
     Workload("digits, full batch of 1200", (), SMALL, 5, 1000),
     Workload("784 dimensions, batch 128", TEACHER, SMALL, 5, 1000),
 )
-# Of the loop by hand, of plain Lightning and of packs; the lab's single runs have one, which is faster there.
+# Of the loop by hand, of plain Lightning and of packs; the lab's single runs have the one of the config.
 THREADS = min(2, os.cpu_count() or 1)
 
 

@@ -14,7 +14,7 @@ from overparam.models.module import Loss
 from overparam.packs.data import Labels, PackDataModule, stack_padded
 from overparam.packs.module import PackModule, member_losses
 
-CHUNK_NUMBERS = 2**23  # what the inputs and the units of a layer may hold in a forward pass of all members
+CHUNK_NUMBERS = 2**22  # what the inputs and the units of a layer may hold in a forward pass of all members
 
 
 class Logged(Protocol):
@@ -44,7 +44,8 @@ class PackEvaluation(Evaluation):
         inputs = data.splits("train")[0].stored[0].numel()
         if module.stack.is_side_by_side:
             sample = module.stack.flat.numel() // inputs + module.stack.rows * inputs
-            size = min(self.batch_size, max(CHUNK_NUMBERS // sample, 64))
+            # Samples are the last axis: in multiples of 64 its products are a quarter faster on a CPU.
+            size = min(self.batch_size, max(CHUNK_NUMBERS // sample // 64, 1) * 64)
         else:  # its activations are many times its inputs
             size = min(self.batch_size, max(member.batch_size for member in data.members))
             size = min(size, max(CHUNK_NUMBERS // (module.stack.rows * inputs), 64))
