@@ -38,13 +38,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else "no GPU"
     lines = [f"{platform.machine()}, {os.cpu_count()} cores, {device}; load at the start {load}."]
     print(lines[0], flush=True)
     results = []
     for name in given.only.split(","):
+        torch.set_num_threads(1)  # a part may change it
         results.append(PARTS[name](given.short))
         lines += ["", *results[-1].table]
         print("\n" + "\n".join(results[-1].table), flush=True)

@@ -92,5 +92,4 @@ def run(short: bool) -> Result:
         steps, evaluation = seconds["training_step"], seconds["_log"]
         shares = [steps, evaluation, whole - steps - evaluation, products(workload)]
         table.append(" | ".join([f"| {workload.name}", *(f"{share / whole:.0%}" for share in shares)]) + " |")
-    torch.set_num_threads(1)
     return Result(table)

@@ -24,7 +24,7 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
     assert text.endswith(f"{END}\nafter\n")
     assert "former table" not in text
     rows = [
-        "| widths 3..64 x 5 seeds, 1000 steps | packed | unpacked | by hand | plain Lightning | mine |",
+        "| widths 3..6 x 2 seeds, 50 steps | packed | unpacked | by hand | plain Lightning | mine |",
         "| digits, batch 128 | ",
         "| MLP width 8 | 610 | ",
         "| 250 | ",

@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,15 @@ from overparam.sweeps.state import is_locked
 from tests.conftest import read_json
 from tests.engines.slow import SECONDS
 from tests.engines.slurm import Cluster
-from tests.sweeps.conftest import CRASHING, GRID_OF_FORTY, Sweep, assert_untouched, results, wait_for
+from tests.sweeps.conftest import (
+    CRASHING,
+    GRID_OF_FORTY,
+    Sweep,
+    Undisturbed,
+    assert_untouched,
+    results,
+    wait_for,
+)
 from tests.sweeps.test_failures import REASONS, failures
 
 pytestmark = pytest.mark.engines
@@ -26,10 +33,7 @@ def running(folder: Path) -> list[Path]:
 
 
 def test_requeued_and_cancelled_jobs_continue_bit_for_bit(
-    sweep: Callable[..., Sweep],
-    slurm: Cluster,
-    tmp_path: Path,
-    undisturbed: Callable[..., dict[str, dict[str, Any]]],
+    sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     folder = tmp_path / "disturbed"
     started = sweep("name=disturbed", *GRID_OF_FORTY, *ON_SLURM, **slurm.environment).start()
@@ -43,7 +47,6 @@ def test_requeued_and_cancelled_jobs_continue_bit_for_bit(
             command = moments.choice((["scontrol", "requeue"], ["scancel"]))
             disturbed += slurm.tell(*command, job)
         assert_untouched(folder, finished)
-        print(len(finished), len(list(folder.glob("*/last.ckpt"))), disturbed)
     code, output = started.finish(900)
     assert code == 0, output
     assert disturbed >= 20

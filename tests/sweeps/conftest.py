@@ -22,6 +22,7 @@ CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
 KILLABLE = ("pack=off", "checkpoint_seconds=0.05")
 GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=1000", *KILLABLE)
 GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
+Undisturbed = Callable[..., dict[str, dict[str, Any]]]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
@@ -99,7 +100,7 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, dict[str, Any]]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """What a sweep ends with if nothing disturbs it: grid -> results."""
 
     @cache

@@ -165,9 +165,8 @@ def stack_padded(tensors: Sequence[Tensor]) -> Tensor:
     if all(t.data_ptr() == first.data_ptr() and t.shape == first.shape for t in tensors):
         return first.expand(len(tensors), *first.shape)
     longest = max(len(t) for t in tensors)
-    if all(len(t) == longest for t in tensors):
-        return torch.stack(list(tensors))
-    return torch.stack([F.pad(t, (0, 0) * (t.dim() - 1) + (0, longest - len(t))) for t in tensors])
+    padding = [(0, 0) * (t.dim() - 1) + (0, longest - len(t)) for t in tensors]
+    return torch.stack([F.pad(t, pad) if any(pad) else t for t, pad in zip(tensors, padding, strict=True)])
 
 
 def sample_mask(lengths: Sequence[int]) -> Tensor:

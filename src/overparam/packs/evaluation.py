@@ -44,7 +44,7 @@ class PackEvaluation(Evaluation):
         inputs = data.splits("train")[0].stored[0].numel()
         if module.stack.is_side_by_side:
             sample = module.stack.flat.numel() // inputs + module.stack.rows * inputs
-            # Samples are the last axis: in multiples of 64 its products are a quarter faster on a CPU.
+            # Samples are the last axis: in multiples of 64 wide products are a quarter faster on two CPU threads.
             size = min(self.batch_size, max(CHUNK_NUMBERS // sample // 64, 1) * 64)
         else:  # its activations are many times its inputs
             size = min(self.batch_size, max(member.batch_size for member in data.members))

@@ -135,7 +135,7 @@ class Progress:
 
     def _bar(self) -> Group:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(ProgressBar(self.total, self.done, width=30), self._counts())
+        grid.add_row(ProgressBar(self.total, self.done, width=20), self._counts())
         return Group(grid, Text(self._lowest(), no_wrap=True, overflow="ellipsis"))
 
 
