@@ -21,6 +21,15 @@ def member_losses(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:
     return per_sample_loss(name, outputs.transpose(1, 2).flatten(0, 1), y.flatten(0, 1)).view(len(y), -1)
 
 
+def cross_entropy_slopes(outputs: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """Return the derivative of cross entropies [M, B], times `weights` [M, B] and added up, by outputs [M, K, B].
+
+    That is the softmax, minus 1 at the label, times the weight.
+    """
+    minus_one = outputs.new_full((), -1.0).expand(len(y), 1, y.shape[1])
+    return outputs.softmax(1).scatter_add_(1, y.unsqueeze(1), minus_one).mul_(weights.unsqueeze(1))
+
+
 class PackModule(L.LightningModule):
     """Trains M networks at once: batches x [S, R, B, *shape] and y [S, M, B, ...] hold S steps of every member.
 
@@ -66,10 +75,7 @@ class PackModule(L.LightningModule):
         steps_taken = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         sizes = [len(rows) for rows in self.groups]
         for x, y in zip(*batch, strict=True):
-            losses = member_losses(self.loss, self(x), y)
-            weights = 1 / losses.shape[1] if self.weights is None else self.weights.to(losses.dtype)
-            loss = (losses * weights).sum()
-            (gradient,) = torch.autograd.grad(loss, [self.stack.flat])
+            gradient = self._gradient(x, y)
             if self.clip_norm is not None:
                 assert self.columns is not None
                 gradient = clip_member_norms(gradient, self.columns, self.stack.columns, self.clip_norm)
@@ -79,6 +85,19 @@ class PackModule(L.LightningModule):
             steps_taken.increment_by(1)
             if scheduler is not None:
                 scheduler.step()
+
+    def _gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return that of all members' losses, [R, size of a row]."""
+        outputs = self(x)
+        equal = outputs.new_full((), 1 / y.shape[1])
+        weights = (equal if self.weights is None else self.weights.to(outputs)).expand(y.shape[:2])
+        if self.loss == "cross_entropy" and self.stack.is_side_by_side:
+            # Twice as fast; through vmap, autograd's own arithmetic rounds as a run alone does.
+            of, slopes = outputs, cross_entropy_slopes(outputs.detach(), y, weights)
+        else:
+            of, slopes = member_losses(self.loss, outputs, y), weights
+        (gradient,) = torch.autograd.grad(of, [self.stack.flat], [slopes])
+        return gradient
 
     def configure_optimizers(self) -> Any:
         """Build torch's own optimizer over views of the rows, a group for each block of equal hyperparameters."""

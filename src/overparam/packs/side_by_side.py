@@ -1,15 +1,20 @@
 """MLPs of any widths side by side: as few and as large matrix products as their shapes allow."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from overparam.models.mlp import MLP, ScaledLinear
 
 ELEMENTWISE = (nn.Identity, nn.ReLU, nn.GELU, nn.Tanh)
+# Of equal linear layers next to each other: how many there are, their outputs, their inputs.
+Shapes = list[tuple[int, int, int]]
 
 
 def runs_side_by_side(net: nn.Module) -> bool:
@@ -39,12 +44,12 @@ class SideBySide(nn.Module):
         columns = [list(net.get_submodule("layers").named_children()) for net in nets]
         if len({tuple((name, type(layer)) for name, layer in column) for column in columns}) > 1:
             raise ValueError("these networks differ in more than their width")
-        # In a tuple, so that the layers are not taken for this module's.
-        self._layers = tuple(
-            (f"layers.{column[0][0]}", tuple(layer for _, layer in column))
-            for column in zip(*columns, strict=True)
-        )
-        for name, layers in self._layers:
+        self.columns = len(nets)
+        # Each layer's name, that of the first MLP, and the shapes of all.
+        known: list[tuple[str, nn.Module, Shapes]] = []
+        for same in zip(*columns, strict=True):
+            name, layers = f"layers.{same[0][0]}", [layer for _, layer in same]
+            known.append((name, layers[0], _shapes(layers)))
             if isinstance(layers[0], ScaledLinear):  # scale W x + bias_scale b, as one factor a number
                 sizes = torch.tensor([layer.weight.numel() for layer in layers])
                 scales = torch.tensor([layer.scale for layer in layers], dtype=torch.float64)
@@ -52,6 +57,7 @@ class SideBySide(nn.Module):
                 biases = torch.tensor([layer.bias_scale for layer in layers], dtype=torch.float64)
                 self._keep(f"{name}.weight", scales.repeat_interleave(sizes))
                 self._keep(f"{name}.bias", biases.repeat_interleave(outputs))
+        self._layers = tuple(known)  # in a tuple, so that the layers are not taken for this module's
 
     def _keep(self, name: str, factors: Tensor) -> None:
         self.register_buffer(name.replace(".", "/"), factors, persistent=False)
@@ -65,21 +71,22 @@ class SideBySide(nn.Module):
                 statistics are updated in place.
         """
         hidden, is_shared = x.flatten(2).transpose(1, 2), True  # [R, d, B]
-        for name, layers in self._layers:
-            first = layers[0]
-            if isinstance(first, nn.Linear):
+        for name, layer, shapes in self._layers:
+            if isinstance(layer, nn.Linear):
                 weight = self._scaled(f"{name}.weight", numbers)
                 bias = self._scaled(f"{name}.bias", numbers).unsqueeze(2)
                 if is_shared:
-                    hidden = torch.baddbmm(bias, weight.reshape(len(x), -1, first.in_features), hidden)
+                    hidden = torch.baddbmm(bias, weight.reshape(len(x), -1, layer.in_features), hidden)
                 else:
-                    hidden = multiply(layers, weight, hidden).add_(bias)
+                    hidden = OwnUnits.apply(weight, hidden, shapes).add_(bias)
                 is_shared = False
-            elif isinstance(first, nn.BatchNorm1d):
-                hidden = self._batch_norm(name, first, numbers, hidden)
-            elif not isinstance(first, nn.Flatten):
-                hidden = first(hidden)
-        return hidden.reshape(len(x) * len(layers), -1, hidden.shape[2])
+            elif isinstance(layer, nn.BatchNorm1d):
+                hidden = self._batch_norm(name, layer, numbers, hidden)
+            elif isinstance(layer, nn.ReLU) and not is_shared:
+                hidden = hidden.relu_()  # nothing else needs its input; activations are what fills the caches
+            elif not isinstance(layer, nn.Flatten):
+                hidden = layer(hidden)
+        return hidden.reshape(len(x) * self.columns, -1, hidden.shape[2])
 
     def _scaled(self, name: str, numbers: Mapping[str, Tensor]) -> Tensor:
         factors = self._buffers.get(name.replace(".", "/"))
@@ -103,23 +110,52 @@ class SideBySide(nn.Module):
         return normalized.view(hidden.shape)
 
 
-def multiply(layers: Sequence[nn.Module], weight: Tensor, hidden: Tensor) -> Tensor:
-    """Return the products of each MLP's weights with its own units, [R, outputs of all MLPs, B].
+class OwnUnits(torch.autograd.Function):
+    """The products of each MLP's weights with its own units, one matrix product for all MLPs of a shape.
 
-    Args:
-        layers: a linear layer of each MLP, for its shape.
-        weight: [R, numbers of all MLPs].
-        hidden: [R, units of all MLPs, B].
+    Its gradient is written out: recorded operation by operation, splitting and putting together takes as long as
+    the products of small MLPs.
     """
-    rows, samples = hidden.shape[0], hidden.shape[2]
-    shapes = (layer.get_parameter("weight").shape for layer in layers)
-    alike = [(shape, len(list(same))) for shape, same in groupby(shapes)]
-    weights = weight.split([count * shape.numel() for shape, count in alike], 1)
-    inputs = hidden.split([count * shape[1] for shape, count in alike], 1)
-    products = [
-        torch.bmm(w.reshape(rows * count, *shape), h.reshape(rows * count, shape[1], samples)).view(
-            rows, count * shape[0], samples
-        )
-        for (shape, count), w, h in zip(alike, weights, inputs, strict=True)
-    ]
-    return torch.cat(products, 1)
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, hidden: Tensor, shapes: Shapes) -> Tensor:
+        """Return [R, outputs of all MLPs, B] for weights [R, numbers of all MLPs] and units [R, units, B]."""
+        ctx.save_for_backward(weight, hidden)
+        ctx.shapes = shapes
+        factors = zip(_weights(weight, shapes), _inputs(hidden, shapes), strict=True)
+        return _together([torch.bmm(w, h) for w, h in factors], hidden)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Return the gradients of weights and units."""
+        weight, hidden = ctx.saved_tensors
+        swapped = [(count, inputs, outputs) for count, outputs, inputs in ctx.shapes]
+        slopes, inputs = _inputs(gradient, swapped), _inputs(hidden, ctx.shapes)
+        of_weights = [torch.bmm(g, h.mT).view(len(weight), -1) for g, h in zip(slopes, inputs, strict=True)]
+        weights = _weights(weight, ctx.shapes)
+        of_units = [torch.bmm(w.mT, g) for w, g in zip(weights, slopes, strict=True)]
+        return torch.cat(of_weights, 1), _together(of_units, hidden), None
+
+
+def _shapes(layers: Sequence[nn.Module]) -> Shapes:
+    of_each = (layer.weight.shape for layer in layers if isinstance(layer, nn.Linear))
+    return [(len(list(same)), *shape) for shape, same in groupby(of_each)]
+
+
+def _weights(weight: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Split [R, numbers of all MLPs] into the matrices [R * count, outputs, inputs] of each shape."""
+    pieces = weight.split([math.prod(shape) for shape in shapes], 1)
+    return [piece.reshape(-1, *shape[1:]) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def _inputs(hidden: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Split [R, inputs of all MLPs, B] into the matrices [R * count, inputs, B] of each shape."""
+    pieces = hidden.split([count * inputs for count, _, inputs in shapes], 1)
+    samples = hidden.shape[2]
+    return [piece.reshape(-1, shape[2], samples) for piece, shape in zip(pieces, shapes, strict=True)]
+
+
+def _together(products: Sequence[Tensor], hidden: Tensor) -> Tensor:
+    rows, samples = len(hidden), hidden.shape[2]
+    return torch.cat([product.view(rows, -1, samples) for product in products], 1)
