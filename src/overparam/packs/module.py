@@ -92,7 +92,7 @@ class PackModule(L.LightningModule):
         equal = outputs.new_full((), 1 / y.shape[1])
         weights = (equal if self.weights is None else self.weights.to(outputs)).expand(y.shape[:2])
         if self.loss == "cross_entropy" and self.stack.is_side_by_side:
-            # Twice as fast; through vmap, autograd's own arithmetic rounds as a run alone does.
+            # Faster than autograd's arithmetic, which rounds as a run alone does and so stays for vmap.
             of, slopes = outputs, cross_entropy_slopes(outputs.detach(), y, weights)
         else:
             of, slopes = member_losses(self.loss, outputs, y), weights

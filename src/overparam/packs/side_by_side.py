@@ -45,11 +45,12 @@ class SideBySide(nn.Module):
         if len({tuple((name, type(layer)) for name, layer in column) for column in columns}) > 1:
             raise ValueError("these networks differ in more than their width")
         self.columns = len(nets)
-        # Each layer's name, that of the first MLP, and the shapes of all.
-        known: list[tuple[str, nn.Module, Shapes]] = []
+        # Each layer's name, that of the first MLP, and the shapes of all. In a list, so that the layers are not
+        # taken for this module's.
+        self._layers: list[tuple[str, nn.Module, Shapes]] = []
         for same in zip(*columns, strict=True):
             name, layers = f"layers.{same[0][0]}", [layer for _, layer in same]
-            known.append((name, layers[0], _shapes(layers)))
+            self._layers.append((name, layers[0], _shapes(layers)))
             if isinstance(layers[0], ScaledLinear):  # scale W x + bias_scale b, as one factor a number
                 sizes = torch.tensor([layer.weight.numel() for layer in layers])
                 scales = torch.tensor([layer.scale for layer in layers], dtype=torch.float64)
@@ -57,7 +58,6 @@ class SideBySide(nn.Module):
                 biases = torch.tensor([layer.bias_scale for layer in layers], dtype=torch.float64)
                 self._keep(f"{name}.weight", scales.repeat_interleave(sizes))
                 self._keep(f"{name}.bias", biases.repeat_interleave(outputs))
-        self._layers = tuple(known)  # in a tuple, so that the layers are not taken for this module's
 
     def _keep(self, name: str, factors: Tensor) -> None:
         self.register_buffer(name.replace(".", "/"), factors, persistent=False)
@@ -83,7 +83,7 @@ class SideBySide(nn.Module):
             elif isinstance(layer, nn.BatchNorm1d):
                 hidden = self._batch_norm(name, layer, numbers, hidden)
             elif isinstance(layer, nn.ReLU) and not is_shared:
-                hidden = hidden.relu_()  # nothing else needs its input; activations are what fills the caches
+                hidden = hidden.relu_()  # no gradient needs its input; the batch itself must not change
             elif not isinstance(layer, nn.Flatten):
                 hidden = layer(hidden)
         return hidden.reshape(len(x) * self.columns, -1, hidden.shape[2])
@@ -113,8 +113,7 @@ class SideBySide(nn.Module):
 class OwnUnits(torch.autograd.Function):
     """The products of each MLP's weights with its own units, one matrix product for all MLPs of a shape.
 
-    Its gradient is written out: recorded operation by operation, splitting and putting together takes as long as
-    the products of small MLPs.
+    Its gradient is written out, which spares small MLPs autograd's record of every split and product.
     """
 
     @staticmethod
