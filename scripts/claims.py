@@ -35,7 +35,7 @@ def main() -> int:
     from overparam.claims.claim import FOLDER, load_claim
     from overparam.claims.ledger import describe, judge, save_entry, write_ledger
     from overparam.claims.publish import publish
-    from overparam.claims.training import Place
+    from overparam.claims.trained import Place
     from overparam.errors import ExpectedError, fail
 
     chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -16,7 +16,7 @@ from overparam.errors import ExpectedError, fail, run_script
 @hydra.main(version_base="1.3", config_path="../configs", config_name="plan")
 def run(cfg: DictConfig) -> None:
     """Plan the one run of the composed config."""
-    from overparam.plan import report
+    from overparam.sweeps.plan import report
 
     try:
         report([(cfg, HydraConfig.get().overrides.task)], cfg.plan.json)

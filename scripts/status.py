@@ -13,8 +13,8 @@ def main() -> int:
     if not folder.is_dir():
         print(f"error: there is no folder {folder}", file=sys.stderr)
         return 2
+    from overparam.runs.state import State, read_failure, run_directories, state
     from overparam.sweeps.progress import print_failures, print_running
-    from overparam.sweeps.state import State, read_failure, run_directories, state
 
     runs = {run_dir: state(run_dir) for run_dir in run_directories(folder)}
     counts = {name: list(runs.values()).count(name) for name in State}

@@ -38,10 +38,10 @@ def isolate(cfg: DictConfig) -> float | None:
 
 
 def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
-    from overparam.assemble import resolve
     from overparam.packs.job import members
-    from overparam.sweeps.identity import run_directory
-    from overparam.sweeps.state import record_failure
+    from overparam.runs.identity import run_directory
+    from overparam.runs.state import record_failure
+    from overparam.training.build import resolve
 
     for cfg in members(job[0]):
         record_failure(run_directory(resolve(cfg)), str(death))

@@ -1,4 +1,4 @@
-"""Hydra's shell over `overparam.plan`: a sweeper that trains nothing."""
+"""Hydra's shell over `overparam.sweeps.plan`: a sweeper that trains nothing."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ class PlanSweeper(OverparamSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Plan the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
-        from overparam.plan import report
         from overparam.sweeps.grid import expand
+        from overparam.sweeps.plan import report
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -29,7 +29,7 @@ class OverparamSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Run the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
-        from overparam.sweeps.run import run_sweep
+        from overparam.sweeps.sweep import run_sweep
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -47,7 +47,7 @@ class OverparamSweeper(BasicSweeper):
 
 
 def _until_it_fails(task_function: TaskFunction, cfg: DictConfig) -> Any:
-    from overparam.sweeps.state import AlreadyRunning, FirstFailure
+    from overparam.runs.state import AlreadyRunning, FirstFailure
 
     try:
         return task_function(cfg)

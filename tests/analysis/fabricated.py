@@ -2,7 +2,7 @@
 
 import json
 
-from overparam.tracking.summary import Summary, write_json, write_summary
+from overparam.runs.summary import Summary, write_json, write_summary
 
 
 def fabricate(

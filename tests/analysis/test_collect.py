@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from overparam.analysis import collect as module
 from overparam.analysis.collect import collect, collect_steps, swept
-from overparam.sweeps.state import record_failure
+from overparam.runs.state import record_failure
 
 
 def read_afresh(folder, function=collect):

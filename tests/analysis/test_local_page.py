@@ -7,7 +7,7 @@ from fabricated import fabricate
 
 from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.local_page import page_data, write_page
-from overparam.sweeps.state import record_failure
+from overparam.runs.state import record_failure
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

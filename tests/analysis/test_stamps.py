@@ -6,7 +6,7 @@ from fabricated import fabricate, rewrite_summary
 from overparam.analysis import stamps
 from overparam.analysis.report import report
 from overparam.analysis.stamps import find_sweeps, is_reported, stamp
-from overparam.sweeps.state import record_failure
+from overparam.runs.state import record_failure
 
 
 @pytest.mark.parametrize(

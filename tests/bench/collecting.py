@@ -10,10 +10,10 @@ from hydra.core.global_hydra import GlobalHydra
 
 from overparam.analysis.collect import collect
 from overparam.analysis.stamps import REPORT
+from overparam.runs.state import State, state
+from overparam.runs.summary import SUMMARY, write_json
 from overparam.sweeps.grid import expand
-from overparam.sweeps.state import State, state
-from overparam.tracking.summary import SUMMARY, write_json
-from overparam.train import train
+from overparam.training.run import train
 from tests.bench.pairs import Result, middle, paired
 from tests.conftest import CONFIGS, compose_config
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from overparam.assemble import assemble
 from overparam.packs.memory import footprint
-from overparam.packs.train import train_pack
+from overparam.packs.pack import train_pack
+from overparam.training.build import assemble
 from tests.bench.pairs import ACCELERATOR, Result
 from tests.conftest import ROOT, compose_config
 

@@ -11,10 +11,10 @@ from unittest.mock import patch
 
 import torch
 
-from overparam.assemble import assemble
-from overparam.measures.evaluation import log_spaced_steps
 from overparam.packs.evaluation import PackEvaluation
 from overparam.packs.module import PackModule
+from overparam.training.build import assemble
+from overparam.training.evaluation import log_spaced_steps
 from tests.bench import sweep
 from tests.bench.pairs import DEVICE, Result, clock
 

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
 
-from overparam.assemble import assemble, build_trainer
-from overparam.tracking.checkpoint import TimedCheckpoint
+from overparam.training.build import assemble, build_trainer
+from overparam.training.checkpoint import TimedCheckpoint
 from tests.bench.pairs import ACCELERATOR, DEVICE, Result, clock, middle, paired, ratio
 from tests.conftest import compose_config
 

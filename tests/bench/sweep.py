@@ -13,12 +13,12 @@ import torch
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader, TensorDataset
 
-from overparam.assemble import assemble
 from overparam.data.module import PoolDataModule
-from overparam.measures.evaluation import log_spaced_steps
-from overparam.packs.plan import plan
-from overparam.packs.train import train_pack
-from overparam.train import train
+from overparam.packs.grouping import plan
+from overparam.packs.pack import train_pack
+from overparam.training.build import assemble
+from overparam.training.evaluation import log_spaced_steps
+from overparam.training.run import train
 from tests.bench.pairs import ACCELERATOR, DEVICE, Result, clock, middle, paired, ratio
 from tests.conftest import compose_config
 

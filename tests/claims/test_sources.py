@@ -1,7 +1,7 @@
 import pytest
 
 from overparam.claims import sources
-from overparam.claims.training import Place
+from overparam.claims.trained import Place
 from overparam.errors import ConfigError
 
 TINY = [

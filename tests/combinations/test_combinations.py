@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from overparam.assemble import ConfigError, assemble
-from overparam.train import train
+from overparam.errors import ConfigError
+from overparam.training.build import assemble
+from overparam.training.run import train
 from tests.conftest import CONFIGS, ROOT, command_line, compose_config
 from tests.standins import NAMES, write_standin
 

@@ -7,8 +7,8 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from overparam.assemble import assemble
-from overparam.train import train
+from overparam.training.build import assemble
+from overparam.training.run import train
 from tests.conftest import CONFIGS, compose_config
 from tests.standins import write_standin
 

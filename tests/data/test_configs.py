@@ -2,8 +2,9 @@
 
 import pytest
 
-from overparam.assemble import ConfigError, assemble
-from overparam.sweeps.identity import identity
+from overparam.errors import ConfigError
+from overparam.runs.identity import identity
+from overparam.training.build import assemble
 from tests.conftest import CONFIGS, command_line, compose_config, read_json
 
 NAMES = [

@@ -12,10 +12,11 @@ import pytest
 import torch
 from torchvision import datasets, transforms
 
-from overparam.assemble import ConfigError, assemble
 from overparam.data import vision
 from overparam.data.files import checksums, missing
-from overparam.train import train
+from overparam.errors import ConfigError
+from overparam.training.build import assemble
+from overparam.training.run import train
 from tests.conftest import compose_config, read_json
 from tests.standins import FOLDERS, NAMES, compress, images, write_standin
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from overparam.sweeps.state import is_locked
+from overparam.runs.state import is_locked
 from tests.conftest import read_json
 from tests.sweeps.conftest import CRASHING, Sweep, results, wait_for
 from tests.sweeps.test_failures import REASONS, failures

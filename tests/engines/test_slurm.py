@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from overparam.sweeps.state import is_locked
+from overparam.runs.state import is_locked
 from tests.conftest import read_json
 from tests.engines.slow import SECONDS
 from tests.engines.slurm import Cluster

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from overparam.tracking.metrics import read_metrics
-from overparam.train import run_directory, train
+from overparam.loggers.metrics_table import read_metrics
+from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 
 GOLDEN = Path(__file__).with_name("digits_mlp.json")

@@ -10,7 +10,7 @@ from overparam.measures.min_norm import min_norm
 from overparam.measures.subject import Subject
 from overparam.models.linear import Linear
 from overparam.studies.finished import load_run
-from overparam.train import run_directory, train
+from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 
 

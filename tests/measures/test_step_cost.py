@@ -9,8 +9,8 @@ import torch
 from overparam.measures.step_cost import step_cost
 from overparam.models.cnn import CNN
 from overparam.models.mlp import MLP
-from overparam.models.module import per_sample_loss
 from overparam.models.preact_resnet import PreActResNet
+from overparam.training.module import per_sample_loss
 
 ADAM = partial(torch.optim.Adam, lr=0.1)
 SGD = partial(torch.optim.SGD, lr=0.1)

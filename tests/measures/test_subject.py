@@ -4,11 +4,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from overparam.assemble import ConfigError, assemble
+from overparam.errors import ConfigError
+from overparam.loggers.metrics_table import read_metrics
 from overparam.measures.subject import take
-from overparam.tracking.metrics import read_metrics
-from overparam.tracking.provenance import ROOT
-from overparam.train import run_directory, train
+from overparam.runs.provenance import ROOT
+from overparam.training.build import assemble
+from overparam.training.run import run_directory, train
 
 CHEAP = "measures=[norms,margins,sharpness,rank,units,memorization,bounds]"
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 import time
 
-from overparam.sweeps.state import read_failure
-from overparam.tracking.metrics_file import read_metrics
+from overparam.runs.metrics import read_metrics
+from overparam.runs.state import read_failure
 from tests.conftest import ROOT, command_line, read_json
 
 SWEEP = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from overparam.tracking.metrics import read_metrics
-from overparam.train import run_directory, train
+from overparam.loggers.metrics_table import read_metrics
+from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 
 LR = 0.4

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from overparam.train import train
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 WIDTHS, SEEDS = (6, 22, 128), range(3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from overparam.studies.finished import load_run
-from overparam.train import run_directory, train
+from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 
 TINY = ("data.n_train=80", "trainer.max_steps=60", "trainer.accelerator=cpu", "logger=local", "data.seed=0")

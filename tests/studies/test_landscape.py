@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.studies.finished import loss_and_error
 from overparam.studies.landscape import displaced, filter_normalized, landscape
 

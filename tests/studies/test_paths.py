@@ -3,15 +3,15 @@ import copy
 import pytest
 import torch
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
+from overparam.runs.summary import read_summary
 from overparam.studies.connectivity import mode_connectivity
 from overparam.studies.ensembles import ensembles
 from overparam.studies.finished import loss_and_error
 from overparam.studies.interpolation import average, barrier, recompute_statistics
 from overparam.studies.matching import match_weights
 from overparam.studies.permutations import hidden_groups, permute
-from overparam.tracking.summary import read_summary
-from overparam.train import run_directory
+from overparam.training.run import run_directory
 
 
 @pytest.fixture(params=["mlps", "cnns", "resnets"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.measures.norms import BATCH_NORMS
 from overparam.models.cnn import CNN
 from overparam.models.mlp import MLP

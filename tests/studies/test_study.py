@@ -8,10 +8,10 @@ from hydra.utils import get_method
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.studies.ensembles import ensembles
 from overparam.studies.study import VARIED, study
-from overparam.train import run_directory
+from overparam.training.run import run_directory
 from tests.conftest import ROOT
 
 

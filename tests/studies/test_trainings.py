@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from overparam.assemble import ConfigError
 from overparam.data.module import Split
+from overparam.errors import ConfigError
 from overparam.measures.subject import Subject
 from overparam.measures.tangent_kernel import tangent_kernel_change
 from overparam.studies.complexity import effective_model_complexity

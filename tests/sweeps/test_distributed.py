@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from overparam.tracking.metrics_file import read_metrics
+from overparam.runs.metrics import read_metrics
 from tests.conftest import ROOT, command_line, read_json
 from tests.sweeps.conftest import ENVIRONMENT, Sweep, results, wait_for
 from tests.sweeps.sharded import FOLDER

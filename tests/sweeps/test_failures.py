@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from overparam.tracking.summary import SUMMARY
+from overparam.runs.summary import SUMMARY
 from tests.sweeps.conftest import CRASHING, Sweep, results
 
 REASONS = {

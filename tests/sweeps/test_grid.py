@@ -5,9 +5,9 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import open_dict
 
-from overparam.assemble import resolve
+from overparam.runs.identity import identity
 from overparam.sweeps.grid import Composer, expand
-from overparam.sweeps.identity import identity
+from overparam.training.build import resolve
 from tests.sweeps.conftest import Sweep
 
 POINTS = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from overparam.sweeps.state import is_locked
+from overparam.runs.state import is_locked
 from tests.sweeps.conftest import GRID, GRID_OF_FORTY, Sweep, Undisturbed, assert_untouched, results, wait_for
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from overparam.runs.state import RunDied, RunFailed
 from overparam.sweeps.pool import run_all
 from overparam.sweeps.slots import gpu_slots
-from overparam.sweeps.state import RunDied, RunFailed
 
 
 def job(what: Any) -> Any:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from overparam.runs.state import record_failure
+from overparam.runs.summary import SUMMARY
 from overparam.sweeps.progress import Progress
-from overparam.sweeps.state import record_failure
-from overparam.tracking.summary import SUMMARY
 
 
 def test_a_large_sweep_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from overparam.sweeps.state import lock, record_failure
+from overparam.runs.state import lock, record_failure
 from tests.conftest import command_line
 
 

@@ -22,10 +22,10 @@ import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
-from overparam.sweeps.identity import SECTIONS, flat_values
-from overparam.sweeps.state import read_failure
-from overparam.tracking.metrics_file import METRICS, whole_lines
-from overparam.tracking.summary import Summary, read_summary, regime
+from overparam.runs.identity import SECTIONS, flat_values
+from overparam.runs.metrics import METRICS, whole_lines
+from overparam.runs.state import read_failure
+from overparam.runs.summary import Summary, read_summary, regime
 
 CACHE, PROVENANCE = f"{REPORT}/cache", "provenance.json"
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit  # Student's t quantile; scipy.stats takes a second to import
 
-from overparam.tracking.summary import EPSILON
+from overparam.runs.summary import EPSILON
 
 SEEDS_FOR_A_BAND = 3  # with two, Student's factor is 9, and the interval says nothing
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from overparam.analysis.axes import LABELS, short
-from overparam.sweeps.identity import SECTIONS
+from overparam.runs.identity import SECTIONS
 
 PARTS = Path(__file__).parent / "page"
 QUANTITIES = ("test_error", "train_error", "test_loss", "train_loss")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from overparam.analysis.axes import SEQUENTIAL, colors, is_log, label, number, scale_x, scale_y, short
 from overparam.analysis.curves import over_seeds, seeds_text
 from overparam.analysis.figures import CATEGORICAL, draw_band, groups_of, quantity_name
-from overparam.tracking.summary import EPSILON
+from overparam.runs.summary import EPSILON
 
 MOST_LINES, MOST_ROWS = 6, 3
 

@@ -19,7 +19,7 @@ from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regressi
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
-from overparam.tracking.wandb_report import log_report, save_workspace
+from overparam.loggers.wandb_report import log_report, save_workspace
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
 MOST_ROWS = 40  # of the printed table

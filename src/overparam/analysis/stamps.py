@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from overparam.sweeps.state import FAILURE
-from overparam.tracking.metrics_file import METRICS
-from overparam.tracking.summary import SUMMARY
+from overparam.runs.metrics import METRICS
+from overparam.runs.state import FAILURE
+from overparam.runs.summary import SUMMARY
 
 REPORT, CONFIG = "report", "config.yaml"
 MADE_FROM = "made_from.txt"  # in a report's folder: the fingerprint of what it shows

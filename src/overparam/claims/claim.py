@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from overparam.claims.figure import claim_figure
+from overparam.analysis.lines import claim_figure
 from overparam.errors import ConfigError
-from overparam.tracking.provenance import ROOT
+from overparam.runs.provenance import ROOT
 
 FOLDER = ROOT / "configs" / "claim"
 KEYS = {
@@ -21,7 +21,7 @@ KEYS = {
     "rule",  # when the effects and their bounds were fixed: before or after a look at the runs
     "source",  # a function of overparam.claims.sources, and its knobs
     "effects",  # by name: what it says, a function of overparam.claims.effects, its knobs, and the bound `above`
-    "figure",  # the knobs of overparam.claims.figure.claim_figure; `of: effects` draws the effects, not the table
+    "figure",  # the knobs of overparam.analysis.lines.claim_figure; `of: effects` draws the effects, not the table
 }
 
 

@@ -11,11 +11,11 @@ import polars as pl
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.analysis.lines import claim_figure
 from overparam.claims.claim import load_claim
-from overparam.claims.figure import claim_figure
-from overparam.claims.training import Place
+from overparam.claims.trained import Place
 from overparam.claims.verdict import Effect, Verdict, verdict
-from overparam.tracking.summary import write_json
+from overparam.runs.summary import write_json
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from overparam.claims.claim import FOLDER
 from overparam.claims.ledger import Entry, read_entries, table_lines
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
-from overparam.tracking.provenance import ROOT
+from overparam.runs.provenance import ROOT
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
 

@@ -15,9 +15,9 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
-from overparam.claims.training import Place, train_sweeps
+from overparam.claims.trained import Place, train_sweeps
+from overparam.runs.provenance import ROOT
 from overparam.studies.study import study as apply_study
-from overparam.tracking.provenance import ROOT
 
 Sweeps = Mapping[str, Sequence[str]]
 Source = tuple[pl.DataFrame, list[str]]

@@ -2,8 +2,8 @@
 
 import math
 
-from overparam.measures.evaluation import evaluate
 from overparam.measures.subject import Subject
+from overparam.training.evaluation import evaluate
 
 
 def held_out(subject: Subject, batch_size: int = 2048) -> dict[str, float]:

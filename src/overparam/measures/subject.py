@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from overparam.data.module import Split
-from overparam.models.module import Loss, per_sample_loss
 from overparam.randomness import derive_seed
-from overparam.tracking.summary import Summary
+from overparam.runs.summary import Summary
+from overparam.training.module import Loss, per_sample_loss
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from overparam.data.module import Split
-from overparam.measures.evaluation import Diverged, Evaluation, per_sample_error
-from overparam.models.module import Loss
 from overparam.packs.data import Labels, PackDataModule, stack_padded
 from overparam.packs.module import PackModule, member_losses
+from overparam.training.evaluation import Diverged, Evaluation, per_sample_error
+from overparam.training.module import Loss
 
 CHUNK_NUMBERS = 2**22  # what the inputs and the units of a layer may hold in a forward pass of all members
 

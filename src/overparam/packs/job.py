@@ -8,11 +8,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.assemble import Parts
-from overparam.packs.plan import plan
+from overparam.packs.grouping import plan
+from overparam.runs.identity import run_directory
+from overparam.runs.state import AlreadyRunning, RunFailed
 from overparam.sweeps.grid import Run
-from overparam.sweeps.identity import run_directory
-from overparam.sweeps.state import AlreadyRunning, RunFailed
+from overparam.training.build import Parts
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +73,14 @@ def run_job(cfg: DictConfig, show: bool = False) -> float | None:
 
     Args:
         cfg: the config that the job was composed to.
-        show: see `overparam.train.train`.
+        show: see `overparam.training.run.train`.
 
     Raises:
         RunFailed: if members of a pack failed; their directories say why.
         AlreadyRunning: if another process is training the run, or what is left of the pack.
     """
-    from overparam.packs.train import train_pack
-    from overparam.train import train
+    from overparam.packs.pack import train_pack
+    from overparam.training.run import train
 
     cfgs = members(cfg)
     if len(cfgs) == 1:

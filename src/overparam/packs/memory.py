@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from overparam.assemble import Parts
 from overparam.packs.side_by_side import runs_side_by_side
+from overparam.training.build import Parts
 
 ITEM_BYTES = {"32-true": 4, "64-true": 8}
 # Weight, gradient, up to two running means of the optimizer, and one copy for checkpoint or weights.

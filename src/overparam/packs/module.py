@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from overparam.models.module import Loss, SupervisedModule, per_sample_loss
 from overparam.packs.stack import Stack
+from overparam.training.module import Loss, SupervisedModule, per_sample_loss
 
 
 def member_losses(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:

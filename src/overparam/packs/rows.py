@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from overparam.assemble import Parts
+from overparam.training.build import Parts
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
+from overparam.runs.summary import EPSILON
 from overparam.studies.finished import FinishedRun, loss_and_error
-from overparam.tracking.summary import EPSILON
 
 
 def effective_model_complexity(runs: Sequence[FinishedRun], epsilon: float = EPSILON) -> list[dict[str, Any]]:

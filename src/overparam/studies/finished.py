@@ -8,12 +8,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from overparam.assemble import ConfigError, Parts, assemble
 from overparam.data.module import Split
-from overparam.measures.evaluation import evaluate
-from overparam.models.module import Loss
-from overparam.tracking.checkpoint import WEIGHTS
-from overparam.tracking.summary import SUMMARY
+from overparam.errors import ConfigError
+from overparam.runs.summary import SUMMARY
+from overparam.training.build import Parts, assemble
+from overparam.training.checkpoint import WEIGHTS
+from overparam.training.evaluation import evaluate
+from overparam.training.module import Loss
 
 BATCH = 2048  # samples a forward pass
 

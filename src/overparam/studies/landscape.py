@@ -15,7 +15,7 @@ from overparam.analysis.axes import SEQUENTIAL, colors
 from overparam.analysis.collect import swept
 from overparam.analysis.figures import groups_of
 from overparam.analysis.maps import pick
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.interpolation import recompute_statistics
 

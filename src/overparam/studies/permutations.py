@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.measures.norms import BATCH_NORMS
 
 WEIGHTED = (nn.Linear, nn.Conv2d)

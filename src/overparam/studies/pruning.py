@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from overparam.assemble import assemble
 from overparam.randomness import derive_seed
 from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.retraining import retrain
+from overparam.training.build import assemble
 
 
 def lottery_ticket(

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from overparam.assemble import build_trainer
 from overparam.randomness import derive_seed
 from overparam.studies.finished import FinishedRun
+from overparam.training.build import build_trainer
 
 
 def retrain(

@@ -12,10 +12,10 @@ from hydra.utils import get_method
 
 from overparam.analysis.collect import collect, swept
 from overparam.analysis.figures import save
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
+from overparam.runs.identity import SECTIONS
+from overparam.runs.summary import write_json
 from overparam.studies.finished import load_run
-from overparam.sweeps.identity import SECTIONS
-from overparam.tracking.summary import write_json
 
 Group = Literal["run", "seed", "steps", "samples"]
 # What may differ between the runs of a group. The order of batches follows the seed; it is a part of what makes two

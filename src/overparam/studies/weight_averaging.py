@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
-from overparam.assemble import ConfigError
+from overparam.errors import ConfigError
 from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.retraining import retrain

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from overparam.sweeps.identity import SECTIONS, flat_values, flatten, name_of, run_directory
+from overparam.runs.identity import SECTIONS, flat_values, flatten, name_of, run_directory
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
 
@@ -30,7 +30,7 @@ class Run:
     @property
     def cfg(self) -> DictConfig:
         """The composed config, without `hydra`, with the width that it is to have; composed anew each time."""
-        from overparam.assemble import resolve
+        from overparam.training.build import resolve
 
         return resolve(self.composer.compose(self.overrides))
 
@@ -140,7 +140,7 @@ class _Template:
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
         if not self.is_plain or _refers(values):
-            from overparam.assemble import resolve
+            from overparam.training.build import resolve
 
             set_values(self.cfg, values)
             directory = run_directory(resolve(self.cfg))

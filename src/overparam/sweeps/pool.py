@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
-from overparam.sweeps.state import AlreadyRunning, FirstFailure, RunDied, RunStopped
+from overparam.runs.state import AlreadyRunning, FirstFailure, RunDied, RunStopped
 from overparam.sweeps.worker import Worker
 
 NOT_FAILURES = (AlreadyRunning, RunStopped)

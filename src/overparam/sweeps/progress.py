@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from overparam.sweeps.state import Failure, State, read_failure, state
-from overparam.tracking.metrics_file import METRICS, read_metrics
-from overparam.tracking.summary import read_summary
+from overparam.runs.metrics import METRICS, read_metrics
+from overparam.runs.state import Failure, State, read_failure, state
+from overparam.runs.summary import read_summary
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from overparam.sweeps.state import AlreadyRunning, RunDied, RunFailed, RunStopped, describe
+from overparam.runs.state import AlreadyRunning, RunDied, RunFailed, RunStopped, describe
 
 TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGTERM
 

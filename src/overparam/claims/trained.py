@@ -1,0 +1,86 @@
+"""The runs that a claim needs: named before they are trained, and trained where they are missing."""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from overparam.errors import ConfigError
+from overparam.runs.provenance import ROOT
+from overparam.runs.state import State, state
+from overparam.sweeps.grid import expand
+from overparam.sweeps.sweep import run_sweep
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a ledger's runs are, and over which seeds."""
+
+    logs: Path
+    seeds: tuple[int, ...]
+
+
+def train_sweeps(
+    place: Place, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
+) -> list[list[Path]]:
+    """Train what is missing of sweeps of an experiment, and return the directories of the runs of each.
+
+    Nothing starts if all are finished. The runs of all sweeps train at once on all devices of this machine,
+    together where that is faster: a claim is about means over seeds, for which equal to rounding is enough.
+
+    Args:
+        place: where, and over which seeds.
+        experiment: a file of configs/experiment/.
+        sweeps: for each sweep, what is other than in the experiment.
+        replicate: the config key that takes the seeds.
+
+    Raises:
+        ConfigError: if a sweep cannot be composed, or trained as asked.
+        SweepFailed: if runs failed.
+    """
+    common = [
+        f"experiment={experiment}",
+        f"name={experiment.replace('/', '-')}",
+        f"paths.logs={place.logs}",
+        f"{replicate}={','.join(map(str, place.seeds))}",
+        "logger=local",
+        "hydra/launcher=local",
+        "pack=auto",
+    ]
+    try:
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            return _train([[*common, *overrides] for overrides in sweeps])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(" ".join(str(error).split()).partition(" Config search path:")[0]) from error
+
+
+def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
+    """Do what `scripts/train.py -m` does with each of these command lines, but all in one sweep."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=None)  # type: ignore[arg-type]
+    points, directories = [], []
+    for overrides in command_lines:
+        config = hydra.compose_config("train", list(overrides), RunMode.MULTIRUN)
+        sweeper: Any = Plugins.instance().instantiate_sweeper(
+            hydra_context=context, task_function=lambda _: None, config=config
+        )
+        grid = sweeper.grid(OmegaConf.to_container(config.hydra.overrides.task))
+        directories.append([run.directory for run in expand(context.config_loader, config, grid)])
+        points += grid
+    if any(state(directory) != State.FINISHED for sweep in directories for directory in sweep):
+        with redirect_stdout(io.StringIO()):  # the sweep's own tables
+            run_sweep(
+                context.config_loader, config, points, sweeper.launcher, sweeper.max_attempts, fail_fast=False
+            )
+    return directories

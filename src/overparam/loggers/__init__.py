@@ -1,0 +1,1 @@
+"""Where a run's numbers go: local files and W&B, as plain Lightning loggers."""

@@ -1,0 +1,130 @@
+"""Weights & Biases: one W&B run a run, same id, same names, never in the way of training.
+
+Online or offline, W&B's files are written to `wandb/` in the run's directory first and sent from there in the
+background. What could not be sent stays there, and `wandb sync --include-online <run>/wandb/*run-*` sends it.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+
+from overparam.loggers.wandb_start import Mode, start
+from overparam.runs.metrics import read_metrics
+from overparam.runs.summary import Summary
+
+
+class RunLogger(WandbLogger):
+    """Lightning's W&B logger for a run whose steps are the optimizer's and which ends as the run does.
+
+    Args:
+        experiment: the W&B run.
+        checkpoints: whether the final weights become an artifact.
+        first_step: what came before this step, W&B has already.
+    """
+
+    def __init__(self, experiment: Any, checkpoints: bool, first_step: int = 0) -> None:
+        super().__init__(experiment=experiment)
+        self.checkpoints, self.first_step = checkpoints, first_step
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log at W&B's step `step`, leaving out what W&B has of a resumed run already."""
+        if step is None or step >= self.first_step:
+            self.experiment.log({**metrics, "trainer/global_step": step}, step=step, commit=True)
+
+    def finalize(self, status: str) -> None:
+        """Mark a run failed that Lightning saw fail; a good end is `end`'s."""
+        if status == "failed":
+            self.experiment.finish(exit_code=1)
+
+    def end(self, summary: Summary, weights: Path) -> None:
+        """Write the run's summary, keep its weights if asked, and finish within finish_timeout."""
+        values = {key: value for key, value in vars(summary).items() if key not in ("config", "measures")}
+        self.experiment.summary.update({**values, **summary.measures})
+        if self.checkpoints:
+            import wandb
+
+            artifact = wandb.Artifact(
+                f"weights-{summary.identity}", type="model", metadata={"steps": summary.steps}
+            )
+            artifact.add_file(str(weights), policy="immutable")
+            self.experiment.log_artifact(artifact)
+        self.experiment.finish(exit_code=0)
+
+
+def wandb_run(
+    *,
+    run_dir: Path,
+    identity: str,
+    sweep: str,
+    settings: dict[str, Any],
+    project: str = "overparam",
+    entity: str | None = None,
+    mode: Mode = "auto",
+    tags: list[str] | None = None,
+    notes: str | None = None,
+    checkpoints: bool = False,
+    init_timeout: float = 10.0,
+    finish_timeout: float = 30.0,
+) -> RunLogger:
+    """Start, or continue, the W&B run of one training run.
+
+    Args:
+        run_dir: the run's directory; W&B's files go to `wandb/` in it.
+        identity: the run's identity, used as W&B's id, so that a resumed run continues its own W&B run.
+        sweep: the sweep's name, W&B's group.
+        settings: the resolved config.
+        project: W&B project.
+        entity: W&B user or team; None is the account's default.
+        mode: "auto" is what WANDB_MODE says, else online if there is a key and offline if not.
+        tags: W&B tags; None tags with the data set and the network.
+        notes: W&B notes.
+        checkpoints: whether to keep the final weights as a W&B artifact.
+        init_timeout: seconds to wait for the server at the start; then the run logs offline.
+        finish_timeout: seconds to wait at the end for what is still to be sent; then it stays on disk.
+    """
+    if tags is None:
+        targets = [settings.get(section, {}).get("_target_", "") for section in ("data", "model")]
+        tags = [target.rpartition(".")[2].lower() for target in targets if target]
+    before = list((run_dir / "wandb").glob("*run-*/run-*.wandb"))
+    experiment = start(
+        mode=mode,
+        directory=run_dir,
+        identity=identity,
+        init_timeout=init_timeout,
+        finish_timeout=finish_timeout,
+        project=project,
+        entity=entity,
+        group=sweep,
+        job_type="train",
+        tags=tags,
+        notes=notes,
+        config=settings,
+    )
+    experiment.define_metric("*", step_metric="trainer/global_step")
+    known = experiment.starting_step if experiment.resumed else _steps_on_disk(before)
+    logger = RunLogger(experiment, checkpoints, known)
+    # A killed run may have evaluated what W&B had not yet written down or sent.
+    for row in read_metrics(run_dir):
+        logger.log_metrics({key: value for key, value in row.items() if key != "step"}, step=row["step"])
+    return logger
+
+
+def _steps_on_disk(files: Sequence[Path]) -> int:
+    """Return the step after the last one in the given `.wandb` files, which is what sync sends."""
+    last = -1
+    for file in files:
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+        lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        if not lines:
+            shutil.rmtree(file.parent)  # killed before anything was written: sync would stumble over it
+        for line in lines:
+            record = json.loads(line)
+            if record["type"] == "history":
+                last = max(last, record["history"]["item"].get("_step", -1))
+    return last + 1

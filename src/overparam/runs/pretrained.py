@@ -1,0 +1,56 @@
+"""Which finished run another starts from."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from overparam.errors import ConfigError
+from overparam.runs.identity import flat_values
+from overparam.runs.summary import SUMMARY
+from overparam.training.checkpoint import WEIGHTS
+
+
+def find_weights(given: str, cfg: DictConfig) -> Path:
+    """Return the file of weights that `init_from` names for a run.
+
+    Args:
+        given: a file of weights, a run's directory, or a sweep's folder: then its finished run that has the
+            model and the seed of `cfg`.
+        cfg: the run's config, its width resolved.
+
+    Raises:
+        ConfigError: if there is no such file, or no such run, or several.
+    """
+    path = Path(given)
+    if not path.is_dir():
+        if not path.exists():
+            raise ConfigError(f"init_from={given}: there is no such file or folder")
+        return path
+    if (path / WEIGHTS).exists():
+        return path / WEIGHTS
+    mine = _model_and_seed(flat_values(cfg))
+    runs = [summary.parent for summary in path.glob(f"*/{SUMMARY}") if _trained(summary) == mine]
+    runs = [run for run in runs if (run / WEIGHTS).exists()]
+    if len(runs) != 1:
+        found = f"{len(runs)} finished runs" if runs else "no finished run"
+        raise ConfigError(
+            f"init_from={given} has {found} with this model and seed={cfg.seed}: train it, or name one"
+        )
+    return runs[0] / WEIGHTS
+
+
+def _trained(summary: Path) -> dict[str, Any]:
+    return _read_trained(summary, summary.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _read_trained(summary: Path, modified: int) -> dict[str, Any]:
+    return _model_and_seed(json.loads(summary.read_text())["config"])
+
+
+def _model_and_seed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key.startswith("model.") or key == "seed"}

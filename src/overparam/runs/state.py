@@ -1,0 +1,113 @@
+"""What a run's directory says about it: finished, running, failed or waiting."""
+
+import json
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from overparam.errors import ExpectedError
+from overparam.runs.summary import SUMMARY, write_json
+
+FAILURE, LOCK = "failure.json", ".lock"
+
+
+class RunFailed(Exception):
+    """A run failed; the message is the reason."""
+
+
+class RunDied(RunFailed):
+    """The process that trained a run ended without a word: killed, or crashed in native code."""
+
+
+class RunStopped(Exception):
+    """The process that trained a run was told to end, and did; the run has not failed and can continue."""
+
+
+class AlreadyRunning(ExpectedError):
+    """Another process is training this run."""
+
+
+class FirstFailure(KeyboardInterrupt):
+    """A run of a sweep with fail_fast failed, its cause says how: the sweep ends as with Ctrl-C."""
+
+
+class State(StrEnum):
+    """The four states of a run."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    FAILED = "failed"
+    WAITING = "waiting"  # not started, or killed and to be continued
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last failure of a run, `failure.json` in its directory."""
+
+    reason: str  # one line
+    attempts: int  # how often the run has failed
+    when: float  # seconds since the epoch
+    traceback: str = ""
+
+
+def state(run_dir: Path) -> State:
+    """Return the state of the run in `run_dir`."""
+    if (run_dir / SUMMARY).exists():
+        return State.FINISHED
+    if is_locked(run_dir):
+        return State.RUNNING
+    return State.FAILED if (run_dir / FAILURE).exists() else State.WAITING
+
+
+def lock(run_dir: Path) -> FileLock:
+    """Return the lock a process holds while it trains the run; however the process ends, so does the lock."""
+    # Who only looks whether the lock is held holds it for an instant, so taking it may take two tries.
+    return FileLock(run_dir / LOCK, timeout=1, poll_interval=0.02)
+
+
+def is_locked(run_dir: Path) -> bool:
+    """Return whether some process is training the run."""
+    if not (run_dir / LOCK).exists():
+        return False
+    try:
+        with FileLock(run_dir / LOCK, blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+def read_failure(run_dir: Path) -> Failure | None:
+    """Return the last failure of a run that has not finished since, or None."""
+    path = run_dir / FAILURE
+    return Failure(**json.loads(path.read_text())) if path.exists() else None
+
+
+def record_failure(run_dir: Path, reason: str, traceback: str = "") -> Failure:
+    """Write the failure of a run's latest attempt, counting those before."""
+    before = read_failure(run_dir)
+    failure = Failure(
+        " ".join(reason.split()), (before.attempts if before else 0) + 1, time.time(), traceback
+    )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_json(run_dir / FAILURE, vars(failure))
+    return failure
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as a reason: its type and its message, in one line."""
+    if isinstance(error, RunFailed):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def run_directories(folder: Path) -> list[Path]:
+    """Return the directories of a sweep's runs; one that is waiting for its turn is empty."""
+    known = ("config.yaml", SUMMARY, FAILURE, LOCK)
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and (any((path / name).exists() for name in known) or not any(path.iterdir()))
+    ]

@@ -1,1 +1,0 @@
-"""Where results are written: local files, W&B, provenance."""

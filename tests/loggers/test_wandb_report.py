@@ -1,0 +1,77 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from overparam.loggers.wandb_report import log_report, save_workspace
+
+LOGGER = {
+    "project": "p",
+    "entity": "lab",
+    "mode": "auto",
+    "tags": None,
+    "init_timeout": 5,
+    "finish_timeout": 10,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sweep" / "report").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "sweep" / "report" / "figure.png")
+    return tmp_path / "sweep"
+
+
+def log(folder, **logger):
+    table = pl.DataFrame({"model.width": [4, 8], "test_error": [0.25, 0.125], "test_error_std": [0.1, None]})
+    figures = [folder / "report" / "figure.png"]
+    log_report(folder, {**LOGGER, **logger}, figures, table, {"finished": 6})
+
+
+def assert_logged(run):
+    assert (run["group"], run["jobType"]) == ("sweep", "report")
+    assert run["summary"]["finished"] == 6
+    assert run["summary"]["figure"]["_type"] == "image-file"
+    assert run["summary"]["table"]["_type"] == "table-file"
+    assert (run["summary"]["table"]["nrows"], run["summary"]["table"]["ncols"]) == (2, 3)
+    assert any(file.startswith("media/images/figure") for file in run["files"])
+    assert any(file.startswith("media/table/table") for file in run["files"])
+    assert run["exitcode"] == 0
+
+
+def test_the_figures_and_the_table_are_a_report_run_of_the_sweep(server, folder):
+    log(folder)
+    assert_logged(server.runs["report-sweep"])
+
+
+def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server, folder):
+    log(folder, mode="offline")
+    log(folder, mode="offline")
+    (run,) = (folder / "report" / "wandb").glob("offline-run-*")
+    subprocess.run(
+        [str(Path(sys.executable).with_name("wandb")), "sync", "--yes", str(run)],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    assert_logged(server.runs["report-sweep"])
+
+
+def test_the_view_plots_test_error_against_p_over_n_and_every_swept_key(server):
+    pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
+    url = save_workspace("sweep", LOGGER, ["model.width", "data.label_noise"])
+    assert "lab/p" in url
+    (view,) = server.views.values()
+    spec = json.dumps(json.loads(view["spec"]))
+    for shown in (
+        "summary:params_per_sample",
+        "model.width",
+        "data.label_noise",
+        "test_error",
+        "global_step",
+    ):
+        assert shown in spec

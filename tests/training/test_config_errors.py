@@ -1,0 +1,70 @@
+"""A bad config: one clear line, a non-zero exit code, nothing written."""
+
+import pytest
+
+from overparam.errors import ConfigError
+from overparam.training.run import train
+from tests.conftest import command_line
+
+BAD = {
+    "model.width=0": "width must be a positive integer, got 0",
+    "model.width=abc": "model.width must be a valid integer",
+    "model.depth=0": "depth must be a positive integer, got 0",
+    "model.activation=swishy": "model.activation must be 'relu', 'gelu', 'tanh' or 'identity'",
+    "model.dropout=1.0": "model.dropout must be in",
+    "data.n_train=5000": "data.n_train must be between 1 and 1200, got 5000",
+    "data.n_train=0": "data.n_train must be between 1 and 1200, got 0",
+    "data.label_noise=1.0": "data.label_noise must be in [0, 1), got 1.0",
+    "data.label_noise=-0.1": "data.label_noise must be in [0, 1), got -0.1",
+    "data.label_noise=some": "data.label_noise must be a valid number",
+    "data.noise_kind=loud": "data.noise_kind must be 'flip'",
+    "data.batch_size=0": "data.batch_size must be positive",
+    "optimizer.lr=-1": "Invalid learning rate",
+    "optimizer.lr=fast": "optimizer.lr must be a valid number",
+    "loss=hinge": "loss must be 'cross_entropy' or 'mse'",
+    "trainer.precision=16-mixed": "trainer.precision=16-mixed is not to be had on the CPU",
+    "trainer.precision=8": "trainer.precision=8 is not to be had on the CPU",
+    "trainer.max_steps=0": "trainer.max_steps must be 1 or more",
+    "trainer.accelerator=abacus": "trainer: ",
+    "trainer.devices=none": "trainer: ",
+    "evaluation.per_decade=0": "evaluation.per_decade must be a positive integer",
+    "seed=1.5": "seed must be an integer",
+    "cpu_threads=0": "cpu_threads must be 1 or more",
+    "checkpoint_seconds=often": "checkpoint_seconds must be a valid number",
+    "objective=beauty": "objective=beauty is not a key of summary.json",
+    "logger=wandb logger.mode=maybe": "logger.mode must be 'auto', 'online', 'offline' or 'disabled'",
+    "name=''": "name is empty",
+    "model=cnn5 data=teacher": "a convolutional network needs images",
+    "data=teacher_regression loss=cross_entropy": "use loss=mse",
+}
+
+
+@pytest.mark.parametrize("overrides", BAD)
+def test_refused_in_one_line_before_anything_is_written(small, tmp_path, overrides):
+    with pytest.raises(ConfigError) as caught:
+        train(small(*overrides.split()))
+    message = str(caught.value)
+    assert BAD[overrides] in message
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["model.width=0"], "width must be a positive integer, got 0"),
+        (["model.widht=8"], "Could not override 'model.widht'"),
+        (["model=resnett"], "Could not find 'model/resnett' Available options in 'model':"),
+        (["-m", "model.width=4,0", "seed=0,1"], "width must be a positive integer, got 0"),
+        (["-m", "model.widht=4,8"], "Could not override 'model.widht'"),
+        (["model._target_=no.Net"], "model._target_=no.Net cannot be imported"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_command_line_says_it_in_one_line(tmp_path, arguments, says):
+    result = command_line("train.py", *arguments, f"paths.logs={tmp_path}", "trainer.max_steps=1")
+    assert result.returncode != 0
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert says in line
+    assert not list(tmp_path.glob("*/*"))
