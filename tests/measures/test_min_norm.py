@@ -9,7 +9,7 @@ from overparam.exact.gradient_descent import descent_path, min_norm_solution
 from overparam.measures.min_norm import min_norm
 from overparam.measures.subject import Subject
 from overparam.models.linear import Linear
-from overparam.studies.finished import load_run
+from overparam.training.finished import load_run
 from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from overparam.studies.finished import load_run
+from overparam.training.finished import load_run
 from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 

@@ -3,7 +3,7 @@ import torch
 
 from overparam.models.mlp import MLP
 from overparam.studies.compression import compression, low_rank, quantized
-from overparam.studies.finished import loss_and_error
+from overparam.training.finished import loss_and_error
 
 
 def net_and_weights():

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from overparam.errors import ConfigError
-from overparam.studies.finished import loss_and_error
 from overparam.studies.landscape import displaced, filter_normalized, landscape
+from overparam.training.finished import loss_and_error
 
 
 @pytest.mark.parametrize("kind", ["mlps", "resnets"])

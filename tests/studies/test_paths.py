@@ -7,10 +7,10 @@ from overparam.errors import ConfigError
 from overparam.runs.summary import read_summary
 from overparam.studies.connectivity import mode_connectivity
 from overparam.studies.ensembles import ensembles
-from overparam.studies.finished import loss_and_error
 from overparam.studies.interpolation import average, barrier, recompute_statistics
 from overparam.studies.matching import match_weights
 from overparam.studies.permutations import hidden_groups, permute
+from overparam.training.finished import loss_and_error
 from overparam.training.run import run_directory
 
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from overparam.models.mlp import MLP
-from overparam.studies.finished import loss_and_error
 from overparam.studies.pruning import lottery_ticket, masked, prune_smallest
 from overparam.studies.retraining import retrain
+from overparam.training.finished import loss_and_error
 
 
 def test_the_smallest_remaining_weights_go_layer_by_layer():

@@ -1,7 +1,7 @@
 import torch
 
-from overparam.studies.finished import load_run
 from overparam.studies.retraining import retrain
+from overparam.training.finished import load_run
 from overparam.training.run import run_directory, train
 from tests.conftest import compose_config
 from tests.studies.conftest import TINY

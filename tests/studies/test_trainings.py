@@ -92,8 +92,8 @@ def test_weights_are_averaged_over_the_last_part_of_the_run(kind, request):
         mean = copy.deepcopy(run.net)
         for name, p in mean.named_parameters():
             p.copy_(torch.stack([dict(net.named_parameters())[name] for net in seen]).mean(0))
-    from overparam.studies.finished import loss_and_error
     from overparam.studies.interpolation import recompute_statistics
+    from overparam.training.finished import loss_and_error
 
     (row,) = weight_averaging([run], start=0.5, points=3)
     expected = loss_and_error(recompute_statistics(mean, run.train.x), run.train, run.loss)[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from overparam.errors import ConfigError
 from overparam.runs.summary import EPSILON
-from overparam.studies.finished import FinishedRun, loss_and_error
+from overparam.training.finished import FinishedRun, loss_and_error
 
 
 def effective_model_complexity(runs: Sequence[FinishedRun], epsilon: float = EPSILON) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.pruning import masked, prunable, prune_smallest
+from overparam.training.finished import FinishedRun, loss_and_error
 
 
 def compression(

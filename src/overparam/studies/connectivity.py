@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from overparam.studies.finished import FinishedRun, loss_and_error, require_same_data
 from overparam.studies.interpolation import average, barrier
 from overparam.studies.matching import match_weights
+from overparam.training.finished import FinishedRun, loss_and_error, require_same_data
 from overparam.training.module import per_sample_loss
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from overparam.studies.finished import FinishedRun, error, loss_and_error, require_same_data
 from overparam.studies.interpolation import average
 from overparam.studies.matching import match_weights
+from overparam.training.finished import FinishedRun, error, loss_and_error, require_same_data
 
 
 def ensembles(runs: Sequence[FinishedRun], matched: bool = False) -> list[dict[str, Any]]:

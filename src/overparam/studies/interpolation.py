@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from overparam.measures.norms import BATCH_NORMS
-from overparam.studies.finished import BATCH
+from overparam.training.finished import BATCH
 
 
 def average(nets: Sequence[nn.Module], weights: Sequence[float], x: Tensor) -> nn.Module:

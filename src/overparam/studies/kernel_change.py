@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from overparam.measures.tangent_kernel import centered_alignment, tangent_kernel
-from overparam.studies.finished import FinishedRun
 from overparam.studies.interpolation import recompute_statistics
+from overparam.training.finished import FinishedRun
 
 
 def kernel_change(runs: Sequence[FinishedRun], samples: int = 100) -> list[dict[str, Any]]:

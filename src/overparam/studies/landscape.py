@@ -16,8 +16,8 @@ from overparam.analysis.collect import swept
 from overparam.analysis.figures import groups_of
 from overparam.analysis.maps import pick
 from overparam.errors import ConfigError
-from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.interpolation import recompute_statistics
+from overparam.training.finished import FinishedRun, loss_and_error
 
 MOST_PLANES = 5
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from overparam.randomness import derive_seed
-from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.retraining import retrain
 from overparam.training.build import assemble
+from overparam.training.finished import FinishedRun, loss_and_error
 
 
 def lottery_ticket(

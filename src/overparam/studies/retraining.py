@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from overparam.randomness import derive_seed
-from overparam.studies.finished import FinishedRun
 from overparam.training.build import build_trainer
+from overparam.training.finished import FinishedRun
 
 
 def retrain(

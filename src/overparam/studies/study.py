@@ -15,7 +15,7 @@ from overparam.analysis.figures import save
 from overparam.errors import ConfigError
 from overparam.runs.identity import SECTIONS
 from overparam.runs.summary import write_json
-from overparam.studies.finished import load_run
+from overparam.training.finished import load_run
 
 Group = Literal["run", "seed", "steps", "samples"]
 # What may differ between the runs of a group. The order of batches follows the seed; it is a part of what makes two
@@ -44,7 +44,7 @@ def study(
     Args:
         folder: a sweep's folder.
         name: the study's name.
-        function: a study: takes a list of `finished.FinishedRun`, returns rows.
+        function: a study: takes a list of `training.finished.FinishedRun`, returns rows.
         group: what the function is given at a time. "run": one run; "seed": all finished runs that differ in `seed`
             alone (their data too must not depend on it: fix data.seed), in the order of seeds; "steps": those
             that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds.

@@ -7,9 +7,9 @@ import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
 from overparam.errors import ConfigError
-from overparam.studies.finished import FinishedRun, loss_and_error
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.retraining import retrain
+from overparam.training.finished import FinishedRun, loss_and_error
 
 
 def weight_averaging(
