@@ -153,6 +153,10 @@ class ChunkLoader:
     def __len__(self) -> int:
         return len(self.bounds)
 
+    def batches_before(self, step: int) -> int:
+        """Return how many chunks end at or before a step."""
+        return sum(stop <= step for _, stop in self.bounds)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         done, device = self.step(), self.y.device
         bounds = [(max(start, done), stop) for start, stop in self.bounds if stop > done]
@@ -181,6 +185,24 @@ class ChunkLoader:
         gather = Gather(self.x, self.y.cpu(), self.order, bounds)
         pin = self.y.device.type == "cuda"
         return iter(DataLoader(gather, batch_size=None, num_workers=self.num_workers, pin_memory=pin))
+
+
+class OneByOne:
+    """Iterates the batches (x [B, *shape], y [B, ...]) of a run's steps, the very tensors of its chunks."""
+
+    def __init__(self, chunks: ChunkLoader) -> None:
+        self.chunks = chunks
+
+    def __len__(self) -> int:
+        return self.chunks.bounds[-1][1]
+
+    def batches_before(self, step: int) -> int:
+        """Return how many batches come before the one that the loader would begin with."""
+        return self.chunks.step()
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for xs, ys in self.chunks:
+            yield from zip(xs, ys, strict=True)
 
 
 def to_device(t: Tensor, device: torch.device) -> Tensor:

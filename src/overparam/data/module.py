@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import lightning as L
@@ -17,7 +17,7 @@ from overparam.data.corruption import (
     noisy_targets,
     subset_order,
 )
-from overparam.data.loader import BatchOrder, ChunkLoader
+from overparam.data.loader import BatchOrder, ChunkLoader, OneByOne
 from overparam.data.normalization import Normalization
 
 Task = Literal["classification", "regression"]
@@ -54,11 +54,26 @@ class Split:
         x = self.stored[rows].to(self.y.device, non_blocking=True)
         return x if self.normalization is None else self.normalization(x)
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Iterate (inputs, y, noisy) over the whole split in order, `size` samples at a time."""
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, None]]:
+        """Iterate (inputs, y, noisy, None) over the whole split in order, `size` samples at a time.
+
+        The last is which samples count, where some are padding; here all do.
+        """
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
-            yield self.inputs(rows), self.y[rows], self.noisy[rows]
+            yield self.inputs(rows), self.y[rows], self.noisy[rows], None
+
+    def first(self, samples: int) -> "Split":
+        """Return the first samples as a split; subsets are drawn at random, so they are a sample of it."""
+        return replace(self, stored=self.stored[:samples], y=self.y[:samples], noisy=self.noisy[:samples])
+
+    def variance(self) -> float:
+        """Return the variance of the targets."""
+        return float(self.y.var())
+
+    def noise_rate(self) -> float:
+        """Return the share of wrong labels."""
+        return float(self.noisy.double().mean())
 
 
 class PoolDataModule(L.LightningDataModule):
@@ -146,7 +161,9 @@ class PoolDataModule(L.LightningDataModule):
             raise ValueError("data.crop, data.cutout and data.num_workers must be 0 or more")
         if resident not in (True, False, "auto"):
             raise ValueError(f"data.resident must be auto, true or false, got {resident}")
-        # Steps after which the trainer must get control back; set by whoever evaluates at them.
+        # Whether a batch is a chunk of many steps, for a module that takes them in one call; set by who trains.
+        self.fused = False
+        # Steps after which the trainer must get control back then; set by whoever evaluates at them.
         self.cuts: list[int] = []
 
     def _check_noise(self) -> None:
@@ -203,8 +220,13 @@ class PoolDataModule(L.LightningDataModule):
             return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
         return self.resident
 
+    def splits(self) -> dict[str, Split]:
+        """Return what a network is evaluated on: "train", "test" and, with `held_out`, "val"."""
+        splits = {"train": self.train, "test": self.test}
+        return splits if self.held_out is None else {**splits, "val": self.held_out}
+
     def train_dataloader(self) -> Any:
-        """Return the remaining steps of the run, from the trainer's step on.
+        """Return the remaining steps of the run, from the trainer's step on, as batches (x [B, *shape], y).
 
         Under several processes each takes its share of every batch.
         """
@@ -214,19 +236,16 @@ class PoolDataModule(L.LightningDataModule):
         order = BatchOrder(
             self.n_train, self.batch_size, self.order_seed, trainer.global_rank, trainer.world_size
         )
-        return ChunkLoader(
-            *(
-                self.train.stored,
-                self.train.y,
-                order,
-                lambda: trainer.global_step,
-                trainer.max_steps,
-                self.cuts,
-            ),
+        per_step = trainer.accumulate_grad_batches
+        chunks = ChunkLoader(
+            *(self.train.stored, self.train.y, order),
+            *(lambda: per_step * trainer.global_step, per_step * trainer.max_steps),
+            self.cuts if self.fused else (),
             augmentation=self.augmentation(),
             normalization=self.normalization,
             num_workers=self._workers,
         )
+        return chunks if self.fused else OneByOne(chunks)
 
     def check_processes(self, count: int) -> None:
         """Raise ValueError if `count` processes cannot take equal shares of a batch."""

@@ -2,6 +2,7 @@
 
 import csv
 from argparse import Namespace
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ class MetricsTable(Logger):
 
     @property
     def name(self) -> str:
-        """Lightning asks for one."""
-        return "metrics"
+        """Lightning asks for one, as a folder of the run's directory for files such as a ModelCheckpoint's."""
+        return ""
 
     @property
     def version(self) -> str:
@@ -41,17 +42,20 @@ class MetricsTable(Logger):
         """Do nothing: the config has a file of its own."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add a row; a second call at the same step adds columns to it."""
+        """Add a row in its place; a second call at the same step adds columns to it.
+
+        What a module logs of a step comes after the evaluation that follows the step.
+        """
         assert step is not None
-        if self.rows and self.rows[-1]["step"] == step:
-            self.rows[-1] |= metrics
-            self._rewrite()
-        else:
+        place = bisect_left(self.rows, step, key=lambda row: row["step"])
+        if place == len(self.rows) and self.columns.keys() >= metrics.keys():
             self.rows.append({"step": step, **metrics})
-            if self.columns.keys() >= metrics.keys():
-                self._write(self.rows[-1:], header=False, mode="a")
-            else:
-                self._rewrite()
+            self._write(self.rows[-1:], header=False, mode="a")
+            return
+        if place == len(self.rows) or self.rows[place]["step"] != step:
+            self.rows.insert(place, {"step": step})
+        self.rows[place] |= metrics
+        self._rewrite()
 
     def _rewrite(self) -> None:
         self.columns = dict.fromkeys(["step", *(key for row in self.rows for key in row)])

@@ -5,6 +5,7 @@ background. What could not be sent stays there, and `wandb sync --include-online
 """
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -31,19 +32,34 @@ class RunLogger(WandbLogger):
     def __init__(self, experiment: Any, checkpoints: bool, first_step: int = 0) -> None:
         super().__init__(experiment=experiment)
         self.checkpoints, self.first_step = checkpoints, first_step
+        self._held: dict[int, dict[str, float]] = {}
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log at W&B's step `step`, leaving out what W&B has of a resumed run already."""
-        if step is None or step >= self.first_step:
-            self.experiment.log({**metrics, "trainer/global_step": step}, step=step, commit=True)
+        """Log at W&B's step `step`, leaving out what W&B has of a resumed run already.
+
+        W&B takes rows in the order of their steps alone, and what a module logs of a step comes after the evaluation
+        that follows the step: so a row waits until there is one of a later step than the next.
+        """
+        if step is None:
+            self.experiment.log(dict(metrics))
+        elif step >= self.first_step:
+            self._held.setdefault(step, {}).update(metrics)
+            self._send(before=step - 1)
+
+    def _send(self, before: float = math.inf) -> None:
+        for step in sorted(step for step in self._held if step < before):
+            row = self._held.pop(step)
+            self.experiment.log({**row, "trainer/global_step": step}, step=step, commit=True)
 
     def finalize(self, status: str) -> None:
         """Mark a run failed that Lightning saw fail; a good end is `end`'s."""
         if status == "failed":
+            self._send()
             self.experiment.finish(exit_code=1)
 
     def end(self, summary: Summary, weights: Path) -> None:
         """Write the run's summary, keep its weights if asked, and finish within finish_timeout."""
+        self._send()
         values = {key: value for key, value in vars(summary).items() if key not in ("config", "measures")}
         self.experiment.summary.update({**values, **summary.measures})
         if self.checkpoints:

@@ -44,7 +44,7 @@ def _spectral(subject: Subject, weighted: Sequence[nn.Module]) -> float:
     margin = output_margins(subject.net(x), subject.train.y).double().quantile(0.1).item()
     if margin <= 0:
         return math.nan
-    norms = spectral_norms(subject.net, subject.train.stored.shape[1:])
+    norms = spectral_norms(subject.net, subject.input_shape)
     # ||W^T||_{2,1} sums the l2 norms of the rows of W [out, in], one a unit.
     ratios = [
         getattr(m, "scale", 1.0) * m.weight.norm(dim=1).sum().item() / s  # type: ignore[operator]

@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from overparam.measures.subject import Subject
 
@@ -33,22 +33,34 @@ def hessian(subject: Subject, samples: int = 1200, trace_products: int = 60) -> 
     from scipy.sparse.linalg import eigsh
 
     x, y = subject.inputs(subject.train, samples), subject.train.y[:samples]
-    if subject.loss == "mse":
-        y = (y if y.is_floating_point() else F.one_hot(y, subject.net(x[:1]).shape[1])).to(x.dtype)
-    criterion = nn.CrossEntropyLoss() if subject.loss == "cross_entropy" else nn.MSELoss()
     parameters = [p for p in subject.net.parameters() if p.requires_grad]
     operator = HessianLinearOperator(
-        subject.net, criterion, parameters, [(x, y)], check_deterministic=False, num_data=len(x)
+        subject.net, _MeanLoss(subject), parameters, [(x, y)], check_deterministic=False, num_data=len(x)
     )
     dim = sum(p.numel() for p in parameters)
     start = torch.randn(dim, dtype=torch.float64).numpy()
-    top = eigsh(operator.to_scipy(), k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)
-    row = {"hessian_top": float(top[0])}
-    if trace_products >= dim:
-        row["hessian_trace"] = float((operator @ torch.eye(dim, dtype=x.dtype, device=x.device)).trace())
-    elif trace_products:
-        row["hessian_trace"] = float(hutchpp_trace(operator, num_matvecs=trace_products))
+    with sdpa_kernel(SDPBackend.MATH):  # the fused attention kernels have no second derivative
+        top = eigsh(operator.to_scipy(), k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)
+        row = {"hessian_top": float(top[0])}
+        if trace_products >= dim:
+            row["hessian_trace"] = float((operator @ torch.eye(dim, dtype=x.dtype, device=x.device)).trace())
+        elif trace_products:
+            row["hessian_trace"] = float(hutchpp_trace(operator, num_matvecs=trace_products))
     return row
+
+
+class _MeanLoss(nn.Module):
+    """The training loss as `curvlinops` asks for it."""
+
+    reduction = "mean"
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.mean_loss = subject.mean_loss
+
+    def forward(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss of outputs [N, K]."""
+        return self.mean_loss(outputs, y)
 
 
 def sam_sharpness(subject: Subject, radius: float = 0.05, samples: int = 1200) -> dict[str, float]:

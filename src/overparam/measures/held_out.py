@@ -3,7 +3,6 @@
 import math
 
 from overparam.measures.subject import Subject
-from overparam.training.evaluation import evaluate
 
 
 def held_out(subject: Subject, batch_size: int = 2048) -> dict[str, float]:
@@ -19,6 +18,6 @@ def held_out(subject: Subject, batch_size: int = 2048) -> dict[str, float]:
     """
     if subject.held_out is None:
         return {"held_out_loss": math.nan, "held_out_error": math.nan}
-    dtype = next(subject.net.parameters()).dtype
-    found = evaluate(lambda x: subject.net(x.to(dtype)), subject.held_out, subject.loss, batch_size)
+    assert subject.evaluate is not None
+    found = subject.evaluate(subject.held_out, batch_size)
     return {"held_out_loss": found["loss"], "held_out_error": found["error"]}

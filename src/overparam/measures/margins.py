@@ -23,7 +23,7 @@ def margins(subject: Subject) -> dict[str, float]:
     power iterations a layer.
     """
     x = subject.inputs(subject.train)
-    product = math.prod(spectral_norms(subject.net, subject.train.stored.shape[1:]))
+    product = math.prod(spectral_norms(subject.net, subject.input_shape))
     if subject.train.y.is_floating_point():
         nan = float("nan")
         return dict.fromkeys(("margin_mean", "margin_p10", "normalized_margin_p10"), nan) | {

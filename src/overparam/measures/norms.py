@@ -29,7 +29,7 @@ def norms(subject: Subject) -> dict[str, float]:
         "init_norm": size,
         "distance_from_init": distance,
         "relative_distance": distance / size if size > 0 else float("nan"),
-        "path_norm": path_norm(subject.net, subject.train.stored.shape[1:]),
+        "path_norm": path_norm(subject.net, subject.input_shape),
     }
 
 

@@ -5,12 +5,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.distributed._tools.mem_tracker import MemTracker
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from overparam.training.module import Loss, per_sample_loss
+from overparam.compat import MemTracker, fake_tensors
 
 TRUE_DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -25,8 +23,8 @@ class StepCost:
 
 def step_cost(
     build_net: Callable[[], nn.Module],
-    loss: Loss,
-    optimizer: Callable[..., torch.optim.Optimizer],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    build_optimizer: Callable[[nn.Module], torch.optim.Optimizer],
     input_shape: tuple[int, ...],
     num_outputs: int,
     batch_size: int,
@@ -43,21 +41,21 @@ def step_cost(
 
     Args:
         build_net: makes the network.
-        loss: as in `SupervisedModule`.
-        optimizer: makes the optimizer from the parameters.
+        loss: from outputs [B, K] and targets to losses [B].
+        build_optimizer: makes the optimizer of a network.
         input_shape: shape of one sample.
         num_outputs: K.
         batch_size: samples a step.
         regression: targets are [B, K] numbers instead of [B] classes.
         precision: as in `trainer.precision`.
     """
-    with FakeTensorMode(), torch.random.fork_rng(devices=[]):
+    with fake_tensors():
         with default_dtype(TRUE_DTYPES.get(precision, torch.float32)):
             net = build_net()
             x = torch.empty(batch_size, *input_shape)
         y = torch.empty(batch_size, num_outputs) if regression else torch.zeros(batch_size, dtype=torch.long)
         trained = [p for p in net.parameters() if p.requires_grad]
-        updates = optimizer(trained)
+        updates = build_optimizer(net)
         for p in trained:
             p.grad = torch.zeros_like(p)
         updates.step()
@@ -67,7 +65,7 @@ def step_cost(
         autocast = torch.autocast("cpu", torch.bfloat16) if precision.endswith("mixed") else nullcontext()
         with memory, flops:
             with autocast:
-                value = per_sample_loss(loss, net(x), y).mean()
+                value = loss(net(x), y).mean()
             value.backward()
             updates.step()
     peak = memory.get_tracker_snapshot("peak")

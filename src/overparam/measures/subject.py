@@ -1,17 +1,19 @@
-"""What a measure is given, and the callback that takes the configured measures of a run."""
+"""What a measure is given, and how the measures of a run are taken."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
 from overparam.data.module import Split
-from overparam.randomness import derive_seed
 from overparam.runs.summary import Summary
-from overparam.training.module import Loss, per_sample_loss
+
+log = logging.getLogger(__name__)
+
+Evaluate = Callable[[Split, int], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,20 @@ class Subject:
 
     net: nn.Module  # [N, *input_shape] -> [N, K], in eval mode
     initial: nn.Module  # the same network at step 0, in eval mode
-    train: Split  # with the labels trained on
-    test: Split  # with clean labels
-    loss: Loss
+    train: Split  # with the labels trained on; of data that streams a sample
+    test: Split  # with clean labels; likewise
+    loss: Callable[[Tensor, Tensor], Tensor]  # from outputs [N, K] and y to losses [N]
     held_out: Split | None = None  # samples kept from training, with data.held_out
+    evaluate: Evaluate | None = None  # loss and error of `net` on a split, so many samples at a time
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self.train.stored.shape[1:])
 
     def mean_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the training loss, a scalar, of outputs [N, K]."""
-        return per_sample_loss(self.loss, outputs, y).mean()
+        return self.loss(outputs, y).mean()
 
     def inputs(self, split: Split, samples: int | None = None) -> Tensor:
         """Return the first `samples` inputs of a split (all if None) in the network's dtype."""
@@ -42,71 +50,62 @@ class Subject:
 Measure = Callable[[Subject], dict[str, float]]
 
 
-class Measures(L.Callback):
-    """Takes the configured measures, at the end of training or at every evaluation, into metrics.csv.
-
-    They are taken in eval mode, in full precision, on random numbers of their own, so that the training they
-    look at is the same, bit for bit, as without them. Without measures there is no such callback and no cost.
+class MetricMeasure:
+    """A torchmetrics metric of a network's outputs on the test set, as a measure.
 
     Args:
-        at_end: measures of the trained network, by the name of their config.
-        at_evaluations: measures of every evaluated step, the last included.
-        initial: the network at step 0.
-        steps: the evaluated steps.
-        seed: root of the stream "measures", for those that sample.
+        name: what its value is called; of a metric with several, the beginning of their names.
+        metric: takes outputs [N, K] and y in `update`.
     """
 
-    def __init__(
-        self,
-        at_end: Mapping[str, Measure],
-        at_evaluations: Mapping[str, Measure],
-        initial: nn.Module,
-        steps: set[int],
-        seed: int,
-    ) -> None:
-        self.at_end, self.at_evaluations = at_end, at_evaluations
-        self.initial, self.steps, self.seed = initial, steps, seed
+    def __init__(self, name: str, metric: Any) -> None:
+        self.name, self.metric = name, metric
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure the initial network, if asked to."""
-        if trainer.global_step == 0:
-            self._at(trainer, pl_module)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Measure if the chunk ended at one of the steps."""
-        self._at(trainer, pl_module)
-
-    def _at(self, trainer: L.Trainer, module: Any) -> None:
-        measures = dict(self.at_evaluations) if trainer.global_step in self.steps else {}
-        if trainer.global_step == trainer.max_steps:
-            measures |= self.at_end
-        if not measures:
-            return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        module.eval()
-        initial = self.initial.to(module.device).eval()
-        subject = Subject(module.net, initial, data.train, data.test, module.loss, data.held_out)
-        row = take(measures, subject, derive_seed(self.seed, "measures", trainer.global_step))
-        module.train()
-        for logger in trainer.loggers:
-            logger.log_metrics(row, step=trainer.global_step)
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> dict[str, float]:
+        """Return the metric's value, or values."""
+        metric = self.metric.to(subject.test.y.device)
+        metric.reset()
+        dtype = next(subject.net.parameters()).dtype
+        for x, y, _, _ in subject.test.batches(2048):
+            metric.update(subject.net(x.to(dtype)), y)
+        value = metric.compute()
+        if isinstance(value, Mapping):
+            return {f"{self.name}_{key}": float(part) for key, part in value.items()}
+        if value.ndim:
+            return {f"{self.name}_{i}": float(part) for i, part in enumerate(value)}
+        return {self.name: float(value)}
 
 
-def take(measures: Mapping[str, Measure], subject: Subject, seed: int) -> dict[str, float]:
-    """Return what all the measures say about `subject`, as one row.
+def run_measures(
+    measures: Mapping[str, Measure], subject: Subject, seed: int
+) -> tuple[dict[str, float], list[str]]:
+    """Return what all measures say about `subject`, as one row, and what went wrong.
 
-    Raises:
-        ValueError: if two measures, or a measure and the summary of a run, use one name.
+    They are taken in full precision, on random numbers of their own, so that a training they look at is the same, bit
+    for bit, as without them. One that fails is NaN under its own name.
+
+    Args:
+        measures: by the name of their config.
+        subject: what they are given.
+        seed: of the random numbers that each begins with.
     """
     row: dict[str, float] = {}
+    failures = []
     reserved = {field.name for field in fields(Summary)}
-    with torch.random.fork_rng(), torch.enable_grad():
-        for name, measure in measures.items():
+    devices = [subject.train.y.device] if subject.train.y.device.type == "cuda" else []
+    for name, measure in measures.items():
+        with torch.random.fork_rng(devices=devices), torch.enable_grad():
             torch.manual_seed(seed)
-            values = measure(subject)
-            if taken := (row.keys() | reserved) & values.keys():
-                raise ValueError(f"measures.{name} returns {', '.join(sorted(taken))}: that name is taken")
-            row |= values
-    return row
+            try:
+                values = measure(subject)
+                if taken := (row.keys() | reserved) & values.keys():
+                    raise ValueError(f"it returns {', '.join(sorted(taken))}: that name is taken")
+            except Exception as error:
+                values = {name: float("nan")}
+                failures.append(
+                    f"measures.{name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+                )
+                log.warning(failures[-1])
+        row |= values
+    return row, failures

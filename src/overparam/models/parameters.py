@@ -2,9 +2,25 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import nn
+
+T = TypeVar("T")
+
+
+def without_memory(build: Callable[[], T]) -> T:
+    """Return what `build` makes, on the meta device, where nothing is allocated and no random number drawn.
+
+    A constructor that reads a tensor's value, as some do, cannot run there: then it is made in memory.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    except (NotImplementedError, RuntimeError):
+        with torch.random.fork_rng(devices=[]):
+            return build()
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -15,7 +31,7 @@ def count_parameters(module: nn.Module) -> int:
 def width_for_params(build: Callable[[int], nn.Module], target: int) -> int:
     """The width whose trainable-parameter count P(width) is nearest to `target`; of two as near, the smaller.
 
-    Bisects on the meta device, so nothing is allocated, however large the network, and no random number is
+    Bisects on the meta device where it can, so nothing is allocated, however large the network, and no random number is
     drawn, so a seeded initialization afterwards is the same with and without this call.
 
         >>> width_for_params(lambda width: nn.Linear(4, width), 13)  # P = 5 width
@@ -33,8 +49,7 @@ def width_for_params(build: Callable[[int], nn.Module], target: int) -> int:
 
     @cache
     def count(width: int) -> int:
-        with torch.device("meta"):
-            return count_parameters(build(width))
+        return count_parameters(without_memory(lambda: build(width)))
 
     high = 1
     while count(high) < target:

@@ -11,10 +11,8 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
+from overparam.compat import SCHEDULE_NESTED, SCHEDULE_PER_GROUP
 from overparam.packs.module import PackModule
-
-# What a schedule keeps for each parameter group.
-PER_GROUP = ("base_lrs", "_last_lr", "lr_lambdas")
 
 
 class MemberCheckpoints(TorchCheckpointIO):
@@ -102,8 +100,8 @@ class MemberCheckpoints(TorchCheckpointIO):
 
 def _scale_timer(callbacks: dict[str, Any], factor: float) -> dict[str, Any]:
     """Return the callbacks' state with the Timer's times multiplied: a member's time is its share of the pack's."""
-    times = callbacks["Timer"]["time_elapsed"]
-    return {**callbacks, "Timer": {"time_elapsed": {stage: factor * time for stage, time in times.items()}}}
+    times = callbacks.get("Clock", {}).get("time_elapsed", {})
+    return {**callbacks, "Clock": {"time_elapsed": {stage: factor * time for stage, time in times.items()}}}
 
 
 def _is_rows(value: Any) -> bool:
@@ -114,9 +112,9 @@ def _per_group(schedule: dict[str, Any], pick: Callable[[list[Any]], list[Any]])
     """Return a schedule's state with `pick` applied to what it keeps for each group, nested schedules too."""
     return {
         key: pick(value)
-        if key in PER_GROUP
+        if key in SCHEDULE_PER_GROUP
         else [_per_group(inner, pick) for inner in value]
-        if key == "_schedulers"
+        if key == SCHEDULE_NESTED
         else value
         for key, value in schedule.items()
     }
@@ -125,10 +123,10 @@ def _per_group(schedule: dict[str, Any], pick: Callable[[list[Any]], list[Any]])
 def _merge(schedules: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the state of one schedule over several groups, of which each has been split off before."""
     first = dict(schedules[0])
-    for key in PER_GROUP:
+    for key in SCHEDULE_PER_GROUP:
         if key in first:
             first[key] = [schedule[key][0] for schedule in schedules]
-    if "_schedulers" in first:
-        nested = zip(*(schedule["_schedulers"] for schedule in schedules), strict=True)
-        first["_schedulers"] = [_merge(list(same)) for same in nested]
+    if SCHEDULE_NESTED in first:
+        nested = zip(*(schedule[SCHEDULE_NESTED] for schedule in schedules), strict=True)
+        first[SCHEDULE_NESTED] = [_merge(list(same)) for same in nested]
     return first

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from overparam.data.loader import chunk_bounds, to_device
-from overparam.data.module import PoolDataModule
+from overparam.data.module import PoolDataModule, Split
 
 CHUNK_BYTES = 2**26  # what a chunk of all rows' batches may take
 
@@ -24,8 +24,29 @@ class Labels:
 
     y: Tensor  # [M, n] or [M, n, K], padded to the largest n
     noisy: Tensor  # [M, n]
-    mask: Tensor  # [M, n], False where padded
-    lengths: list[int]  # each member's n
+    valid: Tensor  # [M, n], False where padded
+
+
+@dataclass(frozen=True)
+class PackSplit:
+    """The samples of all members' "train" or "test" split, evaluated together."""
+
+    rows: list[Split]  # each row's, for its inputs
+    labels: Labels
+    most: int  # samples of a member at once
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Iterate (x [R, N, *shape], y [M, N, ...], noisy [M, N], valid [M, N]) over all samples in order."""
+        size = min(size, self.most)
+        for start in range(0, self.labels.y.shape[1], size):
+            part = slice(start, start + size)
+            x = stack_padded([row.inputs(part) for row in self.rows])
+            yield x, self.labels.y[:, part], self.labels.noisy[:, part], self.labels.valid[:, part]
+
+    def first(self, samples: int) -> "PackSplit":
+        """Return the first samples of every member."""
+        labels = Labels(*(part[:, :samples] for part in vars(self.labels).values()))
+        return replace(self, rows=[row.first(samples) for row in self.rows], labels=labels)
 
 
 class PackDataModule(L.LightningDataModule):
@@ -48,6 +69,8 @@ class PackDataModule(L.LightningDataModule):
         self.rows, self.inputs, self.labels_of = [list(row) for row in rows], list(inputs), list(labels)
         self.members = [member for row in self.rows for member in row]
         self.cuts: list[int] = []
+        self.fused = True
+        self.most = 64  # samples of a member to be evaluated at once
         self.labels = cache(self._labels)
 
     def setup(self, stage: str | None = None) -> None:
@@ -68,22 +91,25 @@ class PackDataModule(L.LightningDataModule):
             for member in row[1:]:
                 member.train = replace(member.train, stored=row[0].train.stored)
 
-    def splits(self, name: str) -> list[Any]:
-        """Return each row's "train" or "test" split, for its inputs."""
-        return [getattr(row[0], name) for row in self.rows]
+    def splits(self) -> dict[str, PackSplit]:
+        """Return what the members are evaluated on."""
+        return {
+            name: PackSplit([row[0].splits()[name] for row in self.rows], self.labels(name), self.most)
+            for name in self.members[0].splits()
+        }
 
     def _labels(self, name: str) -> Labels:
-        splits = [getattr(member, name) for member in self.members]
+        splits = [member.splits()[name] for member in self.members]
         lengths = [len(split) for split in splits]
         y, noisy = (stack_padded([getattr(split, part) for split in splits]) for part in ("y", "noisy"))
-        return Labels(y, noisy, sample_mask(lengths).to(y.device), lengths)
+        return Labels(y, noisy, sample_mask(lengths).to(y.device))
 
     def train_dataloader(self) -> Any:
         """Return the remaining steps of the run."""
         trainer = self.trainer
         assert trainer is not None
         if all(m.batch_size == m.n_train and m.augmentation() is None for m in self.members):
-            x = stack_padded([split.inputs() for split in self.splits("train")])
+            x = stack_padded([row[0].train.inputs() for row in self.rows])
             y = self.labels("train").y
             return FullBatches(x, y, lambda: trainer.global_step, trainer.max_steps, self.cuts)
         step_bytes = sum(8 * row[0].batch_size * math.prod(row[0].input_shape) for row in self.rows)
@@ -105,7 +131,7 @@ class PackDataModule(L.LightningDataModule):
             loader = copy.copy(self.members[readers[0]])
             labels = torch.stack([self.members[member].train.y for member in readers], 1)
             loader.train = replace(loader.train, y=labels)
-            loader.cuts = sorted({*self.cuts, *steps})
+            loader.fused, loader.cuts = True, sorted({*self.cuts, *steps})
             loaders.append(loader.train_dataloader())
         return TogetherByRow(loaders, source, places)
 
@@ -124,6 +150,10 @@ class TogetherByRow:
 
     def __len__(self) -> int:
         return len(self.loaders[0])
+
+    def batches_before(self, step: int) -> int:
+        """Return how many chunks end at or before a step."""
+        return self.loaders[0].batches_before(step)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         places = torch.tensor(self.places)
@@ -150,6 +180,10 @@ class FullBatches:
 
     def __len__(self) -> int:
         return len(chunk_bounds(0, self.stop, self.cuts))
+
+    def batches_before(self, step: int) -> int:
+        """Return how many chunks end at or before a step."""
+        return sum(stop <= step for _, stop in chunk_bounds(0, self.stop, self.cuts))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for start, stop in chunk_bounds(self.step(), self.stop, self.cuts):

@@ -20,7 +20,7 @@ PATIENCE = 60.0  # seconds that a trial may take
 TOLERANCE = 1e-8  # of float64 results of order one; an inexact network is off by far more
 
 
-def survives(trial: Callable[[], bool]) -> bool:
+def succeeds_in_subprocess(trial: Callable[[], bool]) -> bool:
     """Return what `trial` does, or False if it raises, hangs, ends its process or crashes it.
 
     It runs in a forked process: a network may do anything, and a sweep must outlive it.

@@ -10,13 +10,25 @@ from typing import Any, Literal, get_args
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from overparam.data.module import PoolDataModule
 from overparam.errors import ConfigError
-from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent, survives
+from overparam.models.parameters import without_memory
+from overparam.packs.exact import (
+    packing_is_exact,
+    padding_is_exact,
+    samples_are_independent,
+    succeeds_in_subprocess,
+)
 from overparam.packs.memory import Footprint, budget, footprint
-from overparam.packs.rows import Kin, arrange, kin
+from overparam.packs.rows import PackKey, arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
 from overparam.training.build import Parts
+from overparam.training.fused import UNSEEN
+from overparam.training.module import SupervisedModule
+from overparam.training.objective import is_packable
+from overparam.training.schedules import inverse_sqrt
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +49,11 @@ PACKABLE = {
 # These treat every parameter's numbers one by one, so a member's update does not depend on its neighbours.
 OPTIMIZERS = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 PRECISIONS = ("32-true", "64-true")
+# What of its data a pack does in its own way.
+OF_THE_POOL = (
+    *("setup", "splits", "train_dataloader", "augmentation"),
+    *("on_before_batch_transfer", "on_after_batch_transfer"),
+)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # A pack may spend at most this share of its arithmetic on padding.
 MOST_WASTE = 0.5
@@ -51,15 +68,15 @@ class Candidate:
 
     index: int
     parts: Parts
-    kin: Kin
+    key: PackKey
     n_train: int
     cost: float  # multiply-adds a step, forward: batch size times trainable parameters
     size: Footprint
 
     @property
     def width(self) -> int:
-        """See `Kin`."""
-        return self.kin.width
+        """See `PackKey`."""
+        return self.key.width
 
 
 @dataclass
@@ -114,13 +131,12 @@ def plan(
         if len(indices) == 1:
             alone["no other run to be trained with"] += 1
             continue
-        if (reason := _obstacle(*runs[indices[0]], packing)) is not None:
+        if (reason := _why_not_packable(*runs[indices[0]], packing)) is not None:
             alone[reason] += len(indices)
             continue
-        with torch.device("meta"):
-            side_by_side = runs_side_by_side(runs[indices[0]][1].build_net())
+        side_by_side = runs_side_by_side(without_memory(runs[indices[0]][1].build_net))
         for same in _alike(_candidates(runs, indices)):
-            for grid in arrange(same, lambda candidate: candidate.kin, side_by_side):
+            for grid in arrange(same, lambda candidate: candidate.key, side_by_side):
                 for rows in _by_padding([Row(row) for row in grid]):
                     packs += _by_memory(rows, budget() / jobs)
     alone["no other run to be trained with"] += sum(len(runs_of(pack)) == 1 for pack in packs)
@@ -142,7 +158,7 @@ def _candidates(runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int]
     candidates = []
     for index in indices:
         cfg, parts = runs[index]
-        own = kin(cfg, parts)
+        own = pack_key(cfg, parts)
         size = own.width, parts.data.n_train
         if size not in sizes:
             sizes[size] = footprint(parts, cfg.trainer.precision)
@@ -163,35 +179,66 @@ def _family(cfg: DictConfig) -> str:
         if isinstance(value, dict):
             for name, child in value.items():
                 visit(f"{key}.{name}" if key else str(name), child)
-        elif key not in PACKABLE:
+        elif key not in PACKABLE and key != "paths.run":
             values[key] = value
 
     visit("", OmegaConf.to_container(cfg, resolve=True))
     return json.dumps(values, sort_keys=True, default=str)
 
 
-def _obstacle(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
-    """Return why runs such as `cfg` run alone, or None."""
+def _why_not_packable(cfg: DictConfig, parts: Parts, packing: Packing) -> str | None:
+    """Return why runs such as `cfg` run alone, or None: the objects are asked, whatever the config calls them.
+
+    A pack has a step, a loader and an evaluation of its own, so whatever could change one of these is left alone.
+    """
+    module = without_memory(parts.build_module)
+    if type(module) is not SupervisedModule:
+        return f"their module, {type(module).__name__}, may have a step of its own"
+    if not isinstance(parts.data, PoolDataModule) or any(
+        getattr(type(parts.data), name) is not getattr(PoolDataModule, name) for name in OF_THE_POOL
+    ):
+        return f"their data, {type(parts.data).__name__}, has loaders of its own"
+    if parts.build_callbacks():
+        return "they have callbacks"
     if cfg.get("measures"):
         return "they have measures"
-    if cfg.trainer.precision not in PRECISIONS:
-        return f"precision {cfg.trainer.precision} rounds too coarsely for a pack to equal its runs"
-    if cfg.trainer.devices != 1:
-        return "they use several devices"
-    if cfg.compile or cfg.channels_last:
-        return "they are compiled, or in channels-last order"
+    if not is_packable(parts.loss):
+        return f"their loss, {_name(parts.loss)}, is not one of the lab's"
     optimizer = getattr(parts.optimizer, "func", parts.optimizer)
     if optimizer not in OPTIMIZERS:
-        return f"{optimizer.__name__} cannot be packed"
-    with torch.device("meta"):
-        net = parts.build_net()
+        return f"their optimizer, {_name(optimizer)}, may treat parameters together"
+    if parts.scheduler is not None and not _schedules_alike(parts.scheduler):
+        return f"their schedule, {_name(parts.scheduler)}, is not known to be one of steps alone"
+    if cfg.trainer.precision not in PRECISIONS:
+        return f"precision {cfg.trainer.precision} rounds too coarsely for a pack to equal its runs"
+    if unknown := sorted(set(map(str, cfg.trainer)) - UNSEEN - {"max_time"}) + ["devices"] * (
+        cfg.trainer.devices != 1
+    ):
+        return f"of trainer.{unknown[0]}"
+    if cfg.compile or cfg.channels_last:
+        return "they are compiled, or in channels-last order"
     on_cpu = cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available()
-    has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in net.modules())
+    has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in module.net.modules())
     if packing == "auto" and on_cpu and has_convolutions:
         return "convolutions run no faster in a pack on a CPU"
-    if not survives(lambda: packing_is_exact(parts.build_net(), parts.data.input_shape)):
+    if not succeeds_in_subprocess(lambda: packing_is_exact(parts.build_net(), parts.data.input_shape)):
         return "the network cannot be packed exactly (random numbers, or operations that vmap lacks)"
     return None
+
+
+def _schedules_alike(make: Any) -> bool:
+    """Return whether a schedule, and those nested in it, is of the lab or of torch, and counts steps alone."""
+    if isinstance(make, list | tuple):
+        return all(_schedules_alike(item) for item in make)
+    if not hasattr(make, "func"):
+        return True  # a plain knob
+    known = make.func is inverse_sqrt or make.func.__module__ == "torch.optim.lr_scheduler"
+    return known and make.func is not ReduceLROnPlateau and all(map(_schedules_alike, make.keywords.values()))
+
+
+def _name(called: Any) -> str:
+    function = getattr(called, "func", called)
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
@@ -199,12 +246,12 @@ def _alike(candidates: list[Candidate]) -> list[list[Candidate]]:
     narrow, wide = (end(candidates, key=lambda c: c.width) for end in (min, max))
     build, shape = narrow.parts.build_net, narrow.parts.data.input_shape
     keys = []
-    if narrow.width != wide.width and not survives(
+    if narrow.width != wide.width and not succeeds_in_subprocess(
         lambda: padding_is_exact(build(), wide.parts.build_net(), shape)
     ):
         keys.append("width")
     has_full_batches = narrow.parts.data.batch_size == narrow.n_train
-    if has_full_batches and not survives(lambda: samples_are_independent(build(), shape)):
+    if has_full_batches and not succeeds_in_subprocess(lambda: samples_are_independent(build(), shape)):
         keys.append("n_train")
     groups = defaultdict(list)
     for candidate in candidates:

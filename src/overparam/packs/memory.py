@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from overparam import compat
+from overparam.models.parameters import without_memory
 from overparam.packs.side_by_side import runs_side_by_side
 from overparam.training.build import Parts
 
@@ -32,8 +34,7 @@ class Footprint:
 def footprint(parts: Parts, precision: str) -> Footprint:
     """Estimate what a run takes as a member of a pack; nothing is allocated."""
     item, data = ITEM_BYTES[precision], parts.data
-    with torch.device("meta"):
-        net = parts.build_net()
+    net = without_memory(parts.build_net).to("meta")
     saved, largest = saved_for_backward(net, data.input_shape)
     activations = data.batch_size * item * (saved + COPIES_OF_LARGEST * largest)
     if not runs_side_by_side(net):
@@ -54,7 +55,7 @@ def saved_for_backward(net: nn.Module, input_shape: tuple[int, ...]) -> tuple[fl
 
     def keep(tensor: Tensor) -> Tensor:
         if not isinstance(tensor, nn.Parameter) and tensor.dim() > 0 and len(tensor) == samples:
-            sizes[tensor.untyped_storage()._cdata] = tensor.numel() / samples
+            sizes[compat.storage_id(tensor)] = tensor.numel() / samples
         return tensor
 
     dtype = next(net.parameters()).dtype

@@ -7,18 +7,12 @@ from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from overparam import compat
 from overparam.packs.stack import Stack
-from overparam.training.module import Loss, SupervisedModule, per_sample_loss
-
-
-def member_losses(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:
-    """Return `per_sample_loss` [M, B] of outputs [M, K, B] against y [M, B] or [M, B, K]."""
-    if name == "cross_entropy":
-        return F.cross_entropy(outputs, y, reduction="none")
-    return per_sample_loss(name, outputs.transpose(1, 2).flatten(0, 1), y.flatten(0, 1)).view(len(y), -1)
+from overparam.training.module import SupervisedModule, make_schedule
+from overparam.training.objective import is_plain_cross_entropy
 
 
 def cross_entropy_slopes(outputs: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -72,7 +66,6 @@ class PackModule(L.LightningModule):
         """Take one optimizer step, of every member, for each of the chunk's S batches."""
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
         scheduler: Any = self.lr_schedulers()
-        steps_taken = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         sizes = [len(rows) for rows in self.groups]
         for x, y in zip(*batch, strict=True):
             gradient = self._gradient(x, y)
@@ -82,7 +75,7 @@ class PackModule(L.LightningModule):
             for view, piece in zip(self._views, gradient.split(sizes), strict=True):
                 view.grad = piece
             optimizer.step()
-            steps_taken.increment_by(1)
+            compat.count_manual_step(self.trainer)
             if scheduler is not None:
                 scheduler.step()
 
@@ -91,11 +84,11 @@ class PackModule(L.LightningModule):
         outputs = self(x)
         equal = outputs.new_full((), 1 / y.shape[1])
         weights = (equal if self.weights is None else self.weights.to(outputs)).expand(y.shape[:2])
-        if self.loss == "cross_entropy" and self.stack.is_side_by_side:
+        if is_plain_cross_entropy(self.loss) and self.stack.is_side_by_side:
             # Faster than autograd's arithmetic, which rounds as a run alone does and so stays for vmap.
             of, slopes = outputs, cross_entropy_slopes(outputs.detach(), y, weights)
         else:
-            of, slopes = member_losses(self.loss, outputs, y), weights
+            of, slopes = self.loss(outputs, y), weights
         (gradient,) = torch.autograd.grad(of, [self.stack.flat], [slopes])
         return gradient
 
@@ -109,11 +102,7 @@ class PackModule(L.LightningModule):
         optimizer = self.recipes[0].func(groups, **{**self.recipes[0].keywords, "fused": True})
         if self._make_scheduler is None:
             return optimizer
-        return [optimizer], [self._make_scheduler(optimizer)]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what a member needs to go on alone."""
-        checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        return [optimizer], [make_schedule(self._make_scheduler, optimizer)[0]]
 
 
 def clip_member_norms(gradient: Tensor, columns: Tensor, count: int, clip_norm: float) -> Tensor:

@@ -1,64 +1,46 @@
-"""Several runs as one, top to bottom; what each leaves behind is what `overparam.training.run` writes for it alone."""
+"""Several runs trained as one; what each leaves behind is what it leaves when it is trained alone."""
 
 import logging
 import traceback
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from filelock import Timeout
-from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
 
-from overparam.allocator import keep_freed_memory
+from overparam.models.parameters import without_memory
 from overparam.packs.checkpoint import MemberCheckpoints
 from overparam.packs.data import PackDataModule, sample_mask
-from overparam.packs.evaluation import PackEvaluation
 from overparam.packs.module import PackModule
-from overparam.packs.rows import Kin, arrange, kin
+from overparam.packs.rows import arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
-from overparam.runs.identity import run_directory
 from overparam.runs.state import AlreadyRunning, describe, lock, record_failure
 from overparam.runs.summary import read_summary
-from overparam.training.build import Parts, assemble, build_trainer, resolve
-from overparam.training.checkpoint import TimedCheckpoint
-from overparam.training.evaluation import Diverged
-from overparam.training.module import SupervisedModule
+from overparam.training.build import Parts, assemble, located, resolve
+from overparam.training.measuring import RunMeasures
 from overparam.training.run import (
     CHECKPOINT,
+    Member,
     checkpoint_step,
-    close_run,
+    fail_loggers,
     interruptible,
-    open_run,
     train,
-    write_provenance,
+    train_together,
 )
 
 log = logging.getLogger(__name__)
 
 Result = dict[str, Any] | Exception
 
-
-@dataclass
-class Member:
-    """A run in a pack."""
-
-    cfg: DictConfig
-    run_dir: Path
-    parts: Parts
-    step: int = 0  # where it continues
-    loggers: list[Any] = field(default_factory=list)
-    error: Diverged | None = None
-
-    @cached_property
-    def kin(self) -> Kin:
-        """What it has in common with others."""
-        return kin(self.cfg, self.parts)
+EVALUATED_NUMBERS = (
+    2**22
+)  # what the inputs and the units of a layer may hold in a forward pass of all members
 
 
 def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
@@ -68,33 +50,27 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
     checkpoints (those at one step together), and a run that another process is training is left to it. If
     the pack as a whole fails, its runs are trained one by one.
     """
-    cfgs = [resolve(cfg) for cfg in cfgs]
-    run_dirs = [run_directory(cfg) for cfg in cfgs]
+    cfgs = [located(resolve(cfg)) for cfg in cfgs]
+    run_dirs = [Path(cfg.paths.run) for cfg in cfgs]
     results: dict[Path, Result] = {}
     with ExitStack() as locks:
-        members = []
-        for cfg, run_dir in zip(cfgs, run_dirs, strict=True):
-            member = Member(cfg, run_dir, assemble(cfg))
-            if (finished := read_summary(member.run_dir)) is not None:
-                results[member.run_dir] = finished
-            elif not _locked(member.run_dir, locks):
-                results[member.run_dir] = AlreadyRunning(
-                    f"{member.run_dir} is being trained by another process"
-                )
-            else:
-                member.step = checkpoint_step(member.run_dir)
-                members.append(member)
         together: dict[int, list[Member]] = defaultdict(list)
-        for member in members:
-            together[member.step].append(member)
+        for cfg, run_dir in zip(cfgs, run_dirs, strict=True):
+            if (finished := read_summary(run_dir)) is not None:
+                results[run_dir] = finished
+            elif not _locked(run_dir, locks):
+                results[run_dir] = AlreadyRunning(f"{run_dir} is being trained by another process")
+            else:
+                step = checkpoint_step(run_dir)
+                together[step].append(Member(cfg=cfg, run_dir=run_dir, parts=assemble(cfg), step=step))
         for same_step in together.values():
             try:
-                for grid in arrange(same_step, lambda member: member.kin, _side_by_side(same_step[0])):
-                    results |= _train_together(grid)
+                for grid in arrange(same_step, _key, _side_by_side(same_step[0])):
+                    results |= _train_grid(grid)
             except Exception:
                 log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
                 for member in same_step:
-                    _fail_loggers(member)
+                    fail_loggers(member)
     return [results.get(run_dir) or _alone(cfg) for cfg, run_dir in zip(cfgs, run_dirs, strict=True)]
 
 
@@ -114,74 +90,70 @@ def _locked(run_dir: Path, locks: ExitStack) -> bool:
     return True
 
 
+def _key(member: Member) -> Any:
+    return pack_key(member.cfg, member.parts)
+
+
 def _side_by_side(member: Member) -> bool:
-    with torch.device("meta"):
-        return runs_side_by_side(member.parts.build_net())
+    return runs_side_by_side(without_memory(member.parts.build_net))
 
 
-def _train_together(grid: Sequence[Sequence[Member]]) -> dict[Path, Result]:
-    members = [member for row in grid for member in row]
-    first = members[0]
-    torch.set_num_threads(first.cfg.cpu_threads)
-    keep_freed_memory()
-    modules = [member.parts.build_module() for member in members]
-    recipes = [recipe(row[0]) for row in grid]
-    module = PackModule(modules, recipes, _sample_weights([member.parts for member in members]))
-    files = [member.run_dir / CHECKPOINT for member in members]
-    clock = Timer()
-    trainer = build_trainer(
-        first.cfg,
-        callbacks=[
-            clock,
-            PackEvaluation(members, **first.cfg.evaluation),
-            TimedCheckpoint(files[0].with_name(".pack"), first.cfg.checkpoint_seconds),
-        ],
-        plugins=[MemberCheckpoints(module, files, lambda m: members[m].error is None)],
-        logger=False,
-        default_root_dir=first.run_dir,
-    )
-    for member in members:
-        member.loggers = open_run(member.cfg, member.run_dir, member.step)
-        write_provenance(member.run_dir, trainer)
-    data = PackDataModule(
-        [[member.parts.data for member in row] for row in grid],
-        [row[0].kin.inputs for row in grid],
-        [member.kin.labels for member in members],
-    )
+class Pack:
+    """The members of a grid, as `training.run.Together`."""
+
+    def __init__(self, grid: Sequence[Sequence[Member]]) -> None:
+        self.members = members = [member for row in grid for member in row]
+        self.modules = [member.parts.build_module() for member in members]
+        recipes = [recipe(row[0].parts) for row in grid]
+        self.module = PackModule(self.modules, recipes, _sample_weights([member.parts for member in members]))
+        data: list[list[Any]] = [[member.parts.data for member in row] for row in grid]
+        keys = [[_key(member) for member in row] for row in grid]
+        self.datamodule = self.data = PackDataModule(
+            data, [row[0].inputs for row in keys], [key.labels for row in keys for key in row]
+        )
+        files = [member.run_dir / CHECKPOINT for member in members]
+        self.plugins = [MemberCheckpoints(self.module, files, lambda m: members[m].diverged is None)]
+        self.callbacks: list[L.Callback] = []
+        self.measures: RunMeasures | None = None
+
+    def prepare(self, trainer: L.Trainer) -> None:
+        """Settle how many samples are evaluated at once, by what the members' units take."""
+        self.datamodule.most = self._samples_at_once()
+
+    def _samples_at_once(self) -> int:
+        stack, inputs = self.module.stack, self.members[0].parts.data.input_shape
+        numbers = torch.Size(inputs).numel()
+        if stack.is_side_by_side:
+            sample = stack.flat.numel() // numbers + stack.rows * numbers
+            # Samples are the last axis: in multiples of 64 wide products are a quarter faster on two CPU threads.
+            return max(EVALUATED_NUMBERS // sample // 64, 1) * 64
+        largest = max(member.parts.data.batch_size for member in self.members)
+        # Its activations are many times its inputs.
+        return min(largest, max(EVALUATED_NUMBERS // (stack.rows * numbers), 64))
+
+    def weights(self, member: int) -> dict[str, Any]:
+        """Return a member's final weights."""
+        net = self.modules[member].net
+        net.load_state_dict(
+            self.module.stack.member_state(member), assign=True
+        )  # in the dtype it was trained in
+        return net.state_dict()
+
+
+def _train_grid(grid: Sequence[Sequence[Member]]) -> dict[Path, Result]:
+    pack = Pack(grid)
     with interruptible():
-        trainer.fit(module, datamodule=data, ckpt_path=files[0] if first.step else None, weights_only=True)
-    seconds = clock.time_elapsed("train") / len(members)  # a member's share
-    return {
-        member.run_dir: _close(member, modules[position], module.stack.member_state(position), seconds)
-        for position, member in enumerate(members)
-    }
+        results = train_together(pack.members, pack)
+    for member, result in zip(pack.members, results, strict=True):
+        if isinstance(result, Exception):
+            record_failure(member.run_dir, describe(result), "".join(traceback.format_exception(result)))
+    return {member.run_dir: result for member, result in zip(pack.members, results, strict=True)}
 
 
-def _close(
-    member: Member, module: SupervisedModule, state: dict[str, torch.Tensor], seconds: float
-) -> Result:
-    try:
-        if member.error is not None:
-            raise member.error
-        module.net.load_state_dict(state, assign=True)  # in the dtype it was trained in
-        weights = module.net.state_dict()
-        return close_run(member.cfg, member.parts, member.run_dir, weights, member.loggers, seconds)
-    except Exception as error:
-        record_failure(member.run_dir, describe(error), traceback.format_exc())
-        _fail_loggers(member)
-        return error
-
-
-def _fail_loggers(member: Member) -> None:
-    """Tell W&B what Lightning tells it when a run alone fails: this pack's Trainer has no loggers."""
-    for logger in member.loggers[1:]:
-        logger.finalize("failed")
-
-
-def recipe(member: Member) -> "partial[torch.optim.Optimizer]":
-    """Return how the member makes its optimizer: the class, and its hyperparameters."""
-    assert isinstance(member.parts.optimizer, partial)
-    return member.parts.optimizer
+def recipe(parts: Parts) -> "partial[torch.optim.Optimizer]":
+    """Return how a member makes its optimizer: the class, and its hyperparameters."""
+    assert isinstance(parts.optimizer, partial)
+    return parts.optimizer
 
 
 def _sample_weights(parts: Sequence[Parts]) -> torch.Tensor | None:

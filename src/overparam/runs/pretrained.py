@@ -10,8 +10,7 @@ from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
 from overparam.runs.identity import flat_values
-from overparam.runs.summary import SUMMARY
-from overparam.training.checkpoint import WEIGHTS
+from overparam.runs.summary import SUMMARY, WEIGHTS
 
 
 def find_weights(given: str, cfg: DictConfig) -> Path:

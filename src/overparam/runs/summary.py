@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SUMMARY = "summary.json"
+SUMMARY, WEIGHTS = "summary.json", "weights.pt"
 
 # Training error at which a network counts as fitting its data (Nakkiran et al. 2019, section 2).
 EPSILON = 0.1
@@ -55,6 +55,8 @@ class Summary:
     noise_rate: float  # realized share of wrong labels in the training set
     steps: int  # optimizer steps taken
     wall_seconds: float  # training time, over all attempts
+    val_loss: float | None = None  # on samples kept from training, whose labels are noisy too
+    val_error: float | None = None
     alarms: list[str] = field(default_factory=list)  # what should not be taken for a finding
     measures: dict[str, Any] = field(default_factory=dict)  # what the configured measures add
     config: dict[str, Any] = field(default_factory=dict)  # flat config values that make the identity

@@ -10,7 +10,6 @@ from torch.func import functional_call
 from overparam.studies.interpolation import average, barrier
 from overparam.studies.matching import match_weights
 from overparam.training.finished import FinishedRun, loss_and_error, require_same_data
-from overparam.training.module import per_sample_loss
 
 
 def mode_connectivity(
@@ -68,7 +67,7 @@ def bezier_barrier(run: FinishedRun, other: nn.Module, points: int, steps: int, 
             for k in phi
         }
         optimizer.zero_grad()
-        per_sample_loss(run.loss, functional_call(middle, point, (x,)), run.train.y).mean().backward()
+        run.loss(functional_call(middle, point, (x,)), run.train.y).mean().backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():

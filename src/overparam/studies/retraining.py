@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from overparam.data.module import PoolDataModule
 from overparam.randomness import derive_seed
 from overparam.training.build import build_trainer
 from overparam.training.finished import FinishedRun
+from overparam.training.fused import may_fuse
 
 
 def retrain(
@@ -34,6 +36,7 @@ def retrain(
         look: what to do then; it must leave the network as it is.
     """
     module, data = run.parts.build_module(), run.parts.data
+    assert isinstance(data, PoolDataModule)
     trained = module.net = copy.deepcopy(net).train()
     owners = {name: name.rpartition(".") for name in masks or {}}
     for name, mask in (masks or {}).items():
@@ -43,8 +46,10 @@ def retrain(
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(run.cfg.seed, "dropout"))
         trainer = build_trainer(
-            run.cfg, callbacks=[_Look(set(steps), look)], logger=False, enable_checkpointing=False
+            run.cfg, data, callbacks=[_Look(set(steps), look)], logger=False, enable_checkpointing=False
         )
+        if may_fuse(run.cfg, module, data, [], trainer):
+            module.automatic_optimization, data.fused = False, True
         trainer.fit(module, datamodule=data)
     for owner, _, tensor in owners.values():
         prune.remove(trained.get_submodule(owner), tensor)

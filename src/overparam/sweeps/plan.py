@@ -52,7 +52,7 @@ def plan(runs: Iterable[tuple[DictConfig, Sequence[str]]]) -> list[Row]:
             costs[key] = step_cost(
                 parts.build_net,
                 parts.loss,
-                parts.optimizer,
+                parts.build_optimizer,
                 data.input_shape,
                 data.num_outputs,
                 data.batch_size,
@@ -158,6 +158,7 @@ def _cost_key(cfg: DictConfig, parts: Parts) -> str:
     data = parts.data
     sections = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(sections, dict)
-    optimizer = {key: value for key, value in sections["optimizer"].items() if key != "lr"}
+    optimizer = {key: value for key, value in (sections.get("optimizer") or {}).items() if key != "lr"}
     shape = [data.input_shape, data.num_outputs, data.batch_size, data.task]
-    return json.dumps([sections["model"], optimizer, parts.loss, shape, cfg.trainer.precision])
+    made = [sections.get(key) for key in ("model", "module", "loss")]
+    return json.dumps([made, optimizer, shape, cfg.trainer.precision])

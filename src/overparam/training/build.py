@@ -1,97 +1,101 @@
-"""From a config to the parts of a run, with every mistake in it said in one line before any work."""
+"""From a config to the parts of a run; nothing of it is allocated or written yet."""
 
 import copy
-import inspect
 import logging
-import os
-import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import lightning as L
-import pydantic
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_class, get_method, instantiate
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from overparam import compat
 from overparam.data.module import PoolDataModule
+from overparam.data.streaming import StreamedData
 from overparam.errors import ConfigError
-from overparam.measures.subject import Measure
-from overparam.models.parameters import count_parameters, width_for_params
+from overparam.measures.subject import Measure, MetricMeasure
+from overparam.models.parameters import count_parameters, width_for_params, without_memory
 from overparam.models.pretrained import digest, load_pretrained
 from overparam.randomness import derive_seed
+from overparam.runs.identity import run_directory
 from overparam.runs.pretrained import find_weights
 from overparam.runs.summary import Summary
+from overparam.training import checks, objective
 from overparam.training.checkpoint import TimedCheckpoint
 from overparam.training.evaluation import Evaluation
-from overparam.training.module import Loss, SupervisedModule
+from overparam.training.instantiate import attempt, build, check, check_types, target
+from overparam.training.module import SupervisedModule, make_optimizer
+from overparam.training.objective import Loss
+
+log = logging.getLogger(__name__)
 
 # Lightning raises its own level to INFO when imported, and then says four things a run that no one needs, and
 # of a distributed run two more for each process.
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
-CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
+LOSSES = {
+    "cross_entropy": objective.cross_entropy,
+    "mse": objective.mse,
+}  # as run directories once named them
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run is made of, nothing of it loaded, allocated or written yet."""
+    """What a run is made of."""
 
-    data: PoolDataModule
-    loss: Loss
-    optimizer: Callable[..., torch.optim.Optimizer]  # makes one from parameters
-    build_net: Callable[[], nn.Module]
+    data: PoolDataModule | StreamedData
+    loss: Loss  # that of the evaluation, and of the lab's own step
+    optimizer: Callable[..., torch.optim.Optimizer] | None  # None if the module makes its own
+    scheduler: Callable[..., Any] | None
+    build_optimizer: Callable[[nn.Module], torch.optim.Optimizer]  # of such a network
+    build_net: Callable[[], nn.Module]  # the network; of a module that has none of its own, the module
     params: int  # P, trainable parameters
-    build_module: Callable[[], SupervisedModule]  # draws the initial weights
+    build_module: Callable[[], Any]  # a LightningModule; draws the initial weights
+    build_callbacks: Callable[[], list[L.Callback]]  # the config's own
     measures: dict[str, dict[str, Measure]]  # by when they are taken ("end", "evaluations"), by name
 
     def require_data(self) -> None:
-        """See to it that what the data set reads from disk is there; raises `ConfigError` with what to do."""
-        _try("data", self.data.prepare_data)
+        """Check that the dataset's files exist, and fetch them if that is asked for; raises `ConfigError`."""
+        attempt("data", self.data.prepare_data)
 
     def check_processes(self, trainer: L.Trainer, sync_batchnorm: bool) -> None:
         """Raise `ConfigError` if the trainer's processes cannot share a batch evenly, or its statistics as asked."""
-        count = trainer.num_devices * trainer.num_nodes
-        _try("data", lambda: self.data.check_processes(count))
-        syncs = isinstance(trainer.strategy, DDPStrategy) and trainer.strategy.root_device.type == "cuda"
-        if count == 1 or syncs or not sync_batchnorm:
-            return
-        with torch.device("meta"):
-            net = self.build_net()
-        if any(isinstance(layer, _BatchNorm) for layer in net.modules()):
-            raise ConfigError(
-                "BatchNorm over a batch that processes share needs trainer=ddp and a GPU for each: use one process, "
-                "or let each normalize its own share with trainer.sync_batchnorm=false, which gives other numbers"
-            )
+        attempt("data", lambda: self.data.check_processes(trainer.num_devices * trainer.num_nodes))
+        checks.check_batch_norm(trainer, without_memory(self.build_net), sync_batchnorm)
+
+
+def network_of(module: Any) -> nn.Module:
+    """Return what of a LightningModule is the network: its `net`, or all of it."""
+    net = getattr(module, "net", None)
+    return net if isinstance(net, nn.Module) else module
 
 
 def resolve(cfg: DictConfig) -> DictConfig:
     """Return the config with what only looking further can tell in its place.
 
-    That is the `model.width` that `model.target_params` asks for, and which weights `init_from` names, with a
-    hash of them. Anything that names, plans or trains a run starts here: a run is identified by the width and
-    the start it has, whether given or found. A resolved config is returned as it is.
+    That is the `model.width` that `model.target_params` asks for; which weights `init_from` names, with a hash of
+    them; and null for the sections that the module, being somebody's own, does without. Anything that names, plans or
+    trains a run starts here, so that a run is identified by what it really depends on. A resolved config is returned
+    as it is.
 
     Raises:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
             such weights.
     """
     has_target = (cfg.get("model") or {}).get("target_params") is not None
-    if not has_target and not isinstance(cfg.get("init_from"), str):
+    unused = [section for section in _unused(cfg) if cfg.get(section) is not None]
+    if not has_target and not isinstance(cfg.get("init_from"), str) and not unused:
         return cfg
     resolved = copy.deepcopy(cfg)
-    if has_target:
+    for section in unused:
+        with open_dict(resolved):
+            resolved[section] = None
+    if has_target and resolved.get("model"):
         _resolve_width(resolved)
     if isinstance(resolved.get("init_from"), str):
         weights = find_weights(resolved.init_from, resolved)
@@ -100,25 +104,42 @@ def resolve(cfg: DictConfig) -> DictConfig:
     return resolved
 
 
-def _resolve_width(cfg: DictConfig) -> None:
-    with open_dict(cfg):
-        target = cfg.model.pop("target_params")
-    if not isinstance(target, int | float) or isinstance(target, bool) or target < 1 or target % 1:
-        raise ConfigError(f"model.target_params must be a positive integer, got {target!r}")
-    if "width" not in cfg.model:
-        network = str(cfg.model._target_).rpartition(".")[2]
-        raise ConfigError(f"model.target_params chooses a width, and {network} has none: leave it null")
-    data = _build(cfg, "data")
-    model = OmegaConf.to_yaml(cfg.model, resolve=True)
-    shape = (data.input_shape, data.num_outputs)
-    cfg.model.width = _try("model", lambda: _width(model, *shape, int(target)))
+def _unused(cfg: DictConfig) -> list[str]:
+    """Return the sections that the config's module has no argument for."""
+    if not cfg.get("module"):
+        return []
+    takes = _offered_to(target("module", cfg.module))
+    sections = {"net": "model", "optimizer": "optimizer", "scheduler": "scheduler", "clip_norm": "clip_norm"}
+    return [section for name, section in sections.items() if name not in takes]
 
 
 @cache
-def _width(model: str, input_shape: tuple[int, ...], num_outputs: int, target: int) -> int:
+def _offered_to(module: Any) -> frozenset[str]:
+    """Return which arguments the lab has for a module's constructor."""
+    common = {"net", "loss", "optimizer", "scheduler", "clip_norm", "compile"}
+    if isinstance(module, type) and issubclass(module, SupervisedModule):
+        return frozenset(common | (compat.parameter_names(module) & {"input_shape", "num_outputs"}))
+    return frozenset(compat.parameter_names(module) & {*common, "input_shape", "num_outputs"})
+
+
+def _resolve_width(cfg: DictConfig) -> None:
+    with open_dict(cfg):
+        params = cfg.model.pop("target_params")
+    if not isinstance(params, int | float) or isinstance(params, bool) or params < 1 or params % 1:
+        raise ConfigError(f"model.target_params must be a positive integer, got {params!r}")
+    if "width" not in cfg.model:
+        network = str(cfg.model._target_).rpartition(".")[2]
+        raise ConfigError(f"model.target_params chooses a width, and {network} has none: leave it null")
+    data = build_data(cfg)
+    model = OmegaConf.to_yaml(cfg.model, resolve=True)
+    cfg.model.width = attempt("model", lambda: _width(model, data.input_shape, data.num_outputs, int(params)))
+
+
+@cache
+def _width(model: str, input_shape: tuple[int, ...], num_outputs: int, params: int) -> int:
     node = OmegaConf.create(model)
     shape = {"input_shape": input_shape, "num_outputs": num_outputs}
-    return width_for_params(lambda width: instantiate(node, width=width, **shape), target)
+    return width_for_params(lambda width: build("model", node, width=width, **shape), params)
 
 
 def assemble(cfg: DictConfig) -> Parts:
@@ -127,229 +148,187 @@ def assemble(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: if the run could not be trained as asked.
     """
-    cfg = resolve(cfg)
+    cfg = located(resolve(cfg))
     for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
-        _check_integer(cfg, key, least)
-    _check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
-    known = {field.name for field in fields(Summary)}
-    if cfg.objective not in known and not cfg.get("measures"):
-        raise ConfigError(
-            f"objective={cfg.objective} is not a key of summary.json: use {_one_of(sorted(known))}"
-        )
+        checks.check_integer(cfg, key, least)
+    check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
     if not cfg.name:
         raise ConfigError("name is empty: it is the folder that runs go to")
-    check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
-    data = _build(cfg, "data")
-    loss: Loss = cfg.loss or ("cross_entropy" if data.task == "classification" else "mse")
-    if loss == "cross_entropy" and data.task == "regression":
-        raise ConfigError("loss=cross_entropy needs classes, and this data set is regression: use loss=mse")
-    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    checks.check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
+    data = build_data(cfg)
+    checks.check_trainer(cfg, data)
+    loss = build_loss(cfg, data.task)
     build_evaluation(cfg)
-    _check_section(cfg, "logger")
-    optimizer = _build(cfg, "optimizer")
-    scheduler = _build(cfg, "scheduler")
+    for name, node in nodes(cfg, "logger").items():
+        check(name, node)
+    optimizer, scheduler = _optional(cfg, "optimizer"), _optional(cfg, "scheduler", "monitor")
+    shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
+    own = cfg.get("module") or OmegaConf.create(
+        {"_target_": f"{SupervisedModule.__module__}.SupervisedModule"}
+    )
+    offered = _offered_to(target("module", own))
+    model = _without(cfg.model, "target_params") if "net" in offered else None
+    check_types(SupervisedModule, {"clip_norm": cfg.clip_norm, "compile": cfg.compile}, prefix="")
 
     def build_net() -> nn.Module:
-        return _build(cfg, "model", **shape)
+        return build("model", model, **shape) if "net" in offered else network_of(build_any())
 
-    def build_module() -> SupervisedModule:
+    def build_any(net: nn.Module | None = None) -> Any:
+        common = {"net": net, "loss": loss, "optimizer": optimizer, "scheduler": scheduler, **shape}
+        common |= {"clip_norm": cfg.clip_norm, "compile": cfg.compile}
+        return build("module", own, **{key: value for key, value in common.items() if key in offered})
+
+    def build_module() -> Any:
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(cfg.seed, "init"))
-            net = build_net()
-        if cfg.channels_last:
-            net = net.to(memory_format=torch.channels_last)
-        if cfg.compile:
-            torch.compiler.reset()  # after a few networks of one class torch would quietly stop compiling
-        module = SupervisedModule(net, loss, optimizer, scheduler, cfg.clip_norm, cfg.compile)
+            net = build("model", model, **shape) if "net" in offered else None
+            if net is not None and cfg.channels_last:
+                net = net.to(memory_format=torch.channels_last)
+            if cfg.compile:
+                torch.compiler.reset()  # after a few networks of one class torch would quietly stop compiling
+            module = build_any(net)
         # Lightning converts only after it has restored a checkpoint, whose digits would be lost.
         module = module.double() if cfg.trainer.precision == "64-true" else module
         if cfg.get("init_from"):
-            load_pretrained(net, Path(cfg.init_from.weights))
+            load_pretrained(network_of(module), Path(cfg.init_from.weights))
         return module
 
-    with torch.device("meta"):
-        net = build_net()
-        _try("optimizer", lambda: optimizer(list(net.parameters())))
+    def build_optimizer(net: nn.Module) -> torch.optim.Optimizer:
+        if optimizer is None:
+            return compat.first_optimizer(net.configure_optimizers())  # type: ignore[operator]
+        return make_optimizer(optimizer, net)
+
+    module = without_memory(lambda: build_any(build_net() if "net" in offered else None))
+    if not isinstance(module, L.LightningModule):
+        raise ConfigError(f"module: {type(module).__name__} is no LightningModule")
+    net = network_of(module)
+    if isinstance(module, SupervisedModule):
+        attempt("optimizer", module.configure_optimizers)
     if cfg.get("init_from"):
         weights = Path(cfg.init_from.weights)
         if not weights.exists() or digest(weights) != cfg.init_from.sha256:
             raise ConfigError(f"init_from: {weights} is gone, or is not what this run started from")
-        _try("init_from", lambda: load_pretrained(net, weights))
-    knobs = {"loss": loss, "clip_norm": cfg.clip_norm, "compile": cfg.compile}
-    _check_types(SupervisedModule, knobs, prefix="")
-    check_speed_knobs(cfg.channels_last, cfg.compile, net)
-    measures = build_measures(cfg)
-    check_sharding(cfg)
-    return Parts(data, loss, optimizer, build_net, count_parameters(net), build_module, measures)
+        attempt("init_from", lambda: load_pretrained(net, weights))
+    checks.check_speed_knobs(cfg.channels_last, cfg.compile, net)
+    checks.check_sharding(cfg)
+    measures = build_measures(cfg, data.num_outputs)
+    known = {field.name for field in fields(Summary)}
+    if cfg.objective not in known and not cfg.get("measures"):
+        raise ConfigError(
+            f"objective={cfg.objective} is not a key of summary.json: use {checks.one_of(sorted(known))}"
+        )
+    build_callbacks(cfg)
+    return Parts(
+        *(data, loss, optimizer, scheduler, build_optimizer, build_net, count_parameters(net), build_module),
+        *(lambda: build_callbacks(cfg), measures),
+    )
 
 
-def build_measures(cfg: DictConfig) -> dict[str, dict[str, Measure]]:
+def located(cfg: DictConfig) -> DictConfig:
+    """Return the config with `paths.run`, the directory of its run, filled in."""
+    run = str(run_directory(cfg))
+    if cfg.paths.get("run") == run:
+        return cfg
+    found = copy.deepcopy(cfg)
+    with open_dict(found):
+        found.paths.run = run
+    return found
+
+
+def nodes(cfg: DictConfig, group: str) -> dict[str, DictConfig]:
+    """Return the nodes of a group that several can be chosen of, by their full name ("callbacks.ema").
+
+    Raises:
+        ConfigError: if it holds something that is no node.
+    """
+    section = cfg.get(group) or {}
+    if "_target_" in section:
+        raise ConfigError(
+            f"{group} holds several nodes by name: put yours under one, as in configs/{group}/, "
+            f"such as {group}.mine._target_"
+        )
+    return {f"{group}.{name}": node for name, node in section.items() if node is not None}
+
+
+def build_data(cfg: DictConfig) -> PoolDataModule | StreamedData:
+    """Return the data of `cfg.data`; raises `ConfigError`."""
+    data = build("data", cfg.get("data"))
+    if isinstance(data, PoolDataModule):
+        return data
+    if not isinstance(data, L.LightningDataModule):
+        raise ConfigError(f"data: {type(data).__name__} is no LightningDataModule")
+    return attempt("data", lambda: StreamedData(data))
+
+
+def build_loss(cfg: DictConfig, task: str) -> Loss:
+    """Return the loss of `cfg.loss`, or the usual one of the task; raises `ConfigError`."""
+    node = cfg.get("loss")
+    if not node:
+        return objective.for_task(task)
+    loss: Loss = LOSSES[node] if isinstance(node, str) and node in LOSSES else build("loss", node)
+    if not callable(loss):
+        raise ConfigError("loss must be callable, from outputs [N, K] and y to losses [N]")
+    if objective.is_plain_cross_entropy(loss) and task == "regression":
+        raise ConfigError("loss=cross_entropy needs classes, and this data set is regression: use loss=mse")
+    y = torch.zeros(2, dtype=torch.long) if task == "classification" else torch.zeros(2, 3)
+    found = attempt("loss", lambda: loss(torch.zeros(2, 3), y))
+    if not isinstance(found, torch.Tensor) or found.shape != (2,):
+        shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise ConfigError(
+            f"loss must return one loss a sample, [N], and returns {shape} for N = 2: reduction=none?"
+        )
+    return loss
+
+
+def build_measures(cfg: DictConfig, num_outputs: int) -> dict[str, dict[str, Measure]]:
     """Return the measures of `cfg.measures` by when they are taken, then by name; raises `ConfigError`."""
     measures: dict[str, dict[str, Measure]] = {"end": {}, "evaluations": {}}
-    for name, node in (cfg.get("measures") or {}).items():
-        at = node.get("at", "end")
+    reserved = {field.name for field in fields(Summary)}
+    for full, node in nodes(cfg, "measures").items():
+        name, at = full.partition(".")[2], node.get("at", "end")
         if at not in measures:
-            raise ConfigError(f"measures.{name}.at must be end or evaluations, got {at!r}")
-        knobs = OmegaConf.create({key: value for key, value in node.items() if key != "at"})
-        measures[at][str(name)] = _build(OmegaConf.create({f"measures.{name}": knobs}), f"measures.{name}")
+            raise ConfigError(f"{full}.at must be end or evaluations, got {at!r}")
+        if name in reserved:
+            raise ConfigError(f"{full}: summary.json has a {name} already: give the measure another name")
+        knobs = _without(node, "at")
+        called, offered = check(full, knobs), {}
+        if "num_classes" in compat.parameter_names(called) and "num_classes" not in knobs:
+            offered["num_classes"] = num_outputs
+        measure = build(full, knobs, **offered)
+        measures[at][name] = MetricMeasure(name, measure) if hasattr(measure, "compute") else measure
     return measures
+
+
+def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
+    """Return the callbacks of `cfg.callbacks`; raises `ConfigError`."""
+    found = [(name, build(name, node)) for name, node in nodes(cfg, "callbacks").items()]
+    for name, callback in found:
+        if not isinstance(callback, L.Callback):
+            raise ConfigError(f"{name}: {type(callback).__name__} is no Lightning callback")
+    return [callback for _, callback in found]
 
 
 def build_evaluation(cfg: DictConfig) -> Evaluation:
     """Return the callback of `cfg.evaluation`; raises `ConfigError`."""
-    _check_types(Evaluation, dict(cfg.evaluation), prefix="evaluation.")
-    return _try("evaluation", lambda: Evaluation(**cfg.evaluation))
+    check_types(Evaluation, dict(cfg.evaluation), prefix="evaluation.")
+    return attempt("evaluation", lambda: Evaluation(**cfg.evaluation))
 
 
-def build_trainer(cfg: DictConfig, **arguments: Any) -> L.Trainer:
-    """Return the Trainer of `cfg.trainer` with the lab's fixed choices; raises `ConfigError`."""
-    fixed = {
-        **{"max_epochs": -1, "num_sanity_val_steps": 0, "use_distributed_sampler": False},
-        **{"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": True},
+def build_trainer(cfg: DictConfig, data: PoolDataModule | StreamedData, **arguments: Any) -> L.Trainer:
+    """Return the Trainer of `cfg.trainer`, with the lab's own choices where it makes none; raises `ConfigError`."""
+    node = _without(cfg.trainer, "fused_steps")
+    usual = {
+        **{"max_epochs": -1, "num_sanity_val_steps": 0, "enable_progress_bar": False},
+        **{"enable_model_summary": False, "use_distributed_sampler": isinstance(data, StreamedData)},
     }
-    return _build(cfg, "trainer", **(fixed | arguments))
+    return build("trainer", node, **{k: v for k, v in usual.items() if k not in node}, **arguments)
 
 
-def check_precision(precision: Any, accelerator: str) -> None:
-    """Raise `ConfigError` for a precision that the device lacks."""
-    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    allowed: tuple[str, ...] = CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS
-    device = "this GPU" if on_cuda else "the CPU"
-    if on_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
-        allowed = tuple(name for name in allowed if not name.startswith("bf16"))
-    if precision not in allowed:
-        raise ConfigError(
-            f"trainer.precision={precision} is not to be had on {device}: use {_one_of(allowed)}"
-        )
+def _without(node: DictConfig, *names: str) -> DictConfig:
+    """Return a resolved copy of a node without some of its keys."""
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    return OmegaConf.create({key: value for key, value in values.items() if key not in names})
 
 
-def check_speed_knobs(channels_last: bool, compile: bool, net: nn.Module) -> None:
-    """Raise `ConfigError` if the network has no use for channels-last, or this machine none for compile."""
-    if channels_last not in (True, False):
-        raise ConfigError(f"channels_last must be true or false, got {channels_last!r}")
-    if channels_last and all(p.ndim != 4 for p in net.parameters()):
-        name = type(net).__name__
-        raise ConfigError(f"channels_last=true is for convolutions, and {name} has none: leave it false")
-    compiler = os.environ.get("CXX", "g++")
-    if compile and shutil.which(compiler) is None:
-        raise ConfigError(
-            f"compile=true needs a C++ compiler, and {compiler} is not on PATH: install it or set CXX"
-        )
-
-
-def check_sharding(cfg: DictConfig) -> None:
-    """Raise `ConfigError` if the trainer shards the network and something needs it whole."""
-    if not OmegaConf.is_dict(cfg.trainer.get("strategy")):
-        return
-    if cfg.get("measures"):
-        raise ConfigError(
-            "measures are taken of a whole network, and trainer=fsdp shards it: leave measures out"
-        )
-    if cfg.compile:
-        raise ConfigError("compile=true and trainer=fsdp exclude each other: choose one")
-
-
-def _check_section(cfg: DictConfig, section: str) -> bool:
-    """Hold a section's values against what its `_target_` takes; False if it is absent or empty."""
-    node = cfg.get(section)
-    if not node:
-        return False
-    if "_target_" not in node:
-        raise ConfigError(f"{section} has no _target_: choose one of configs/{section}/")
-    target = str(node._target_)
-    try:
-        called = _target(target)
-    except Exception as error:
-        raise ConfigError(f"{section}._target_={target} cannot be imported: {_line(error)}") from error
-    given = {
-        key: value for key, value in node.items() if not str(key).startswith("_") and not _is_made(value)
-    }
-    _check_types(called, given, prefix=f"{section}.")
-    return True
-
-
-@cache
-def _target(name: str) -> Callable[..., Any]:
-    return get_class(name) if name.rpartition(".")[2][:1].isupper() else get_method(name)
-
-
-def _is_made(value: Any) -> bool:
-    return OmegaConf.is_dict(value) and "_target_" in value
-
-
-def _build(cfg: DictConfig, section: str, **extra: Any) -> Any:
-    """Instantiate a section of the config; None if it is absent or empty."""
-    if not _check_section(cfg, section):
-        return None
-    return _try(section, lambda: _call(cfg[section], extra))
-
-
-def _call(node: DictConfig, extra: dict[str, Any]) -> Any:
-    """Do what `hydra.utils.instantiate` does, without its 10 milliseconds where nothing nested is to be made."""
-    knobs: Any = OmegaConf.to_container(node, resolve=True)
-    if "_target_" in str(list(knobs.values())):
-        return instantiate(node, **extra)
-    called = _target(knobs.pop("_target_"))
-    knobs.pop("target_params", None)  # a model's knob that `resolve` answers
-    arguments = {key: value for key, value in knobs.items() if not key.startswith("_")} | extra
-    return partial(called, **arguments) if knobs.get("_partial_") else called(**arguments)
-
-
-def _try(section: str, call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except (InstantiationException, MisconfigurationException, ValueError, TypeError) as error:
-        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        message = _line(cause)
-        raise ConfigError(message if message.startswith(section) else f"{section}: {message}") from error
-
-
-def _check_types(called: Callable[..., Any], given: dict[str, Any], prefix: str) -> None:
-    """Hold the given values against the annotations of the called class, its bases, or function."""
-    hints = _hints(called)
-    for key, value in given.items():
-        if key not in hints or (adapter := _adapter(hints[key])) is None:
-            continue
-        plain = list(value) if not isinstance(value, str | int | float | dict | None) else value
-        try:
-            adapter.validate_python(plain)
-        except pydantic.ValidationError as error:
-            expected = error.errors()[0]["msg"].removeprefix("Input should be ")
-            raise ConfigError(f"{prefix}{key} must be {expected}, got {value!r}") from error
-
-
-@cache
-def _hints(called: Callable[..., Any]) -> dict[str, Any]:
-    functions = [called]
-    if inspect.isclass(called):
-        functions = [vars(base)["__init__"] for base in reversed(called.__mro__) if "__init__" in vars(base)]
-    hints: dict[str, Any] = {}
-    for function in functions:
-        with suppress(NameError, TypeError):
-            hints |= get_type_hints(function)
-    return hints
-
-
-@cache
-def _adapter(hint: Any) -> pydantic.TypeAdapter[Any] | None:
-    try:
-        return pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True})
-    except pydantic.errors.PydanticUserError:
-        return None  # a type with rules of its own
-
-
-def _check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
-    section, _, name = key.rpartition(".")
-    value = (cfg[section] if section else cfg)[name]
-    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ConfigError(
-            f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}"
-        )
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " or " + names[-1]
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _optional(cfg: DictConfig, section: str, *known: str) -> Any:
+    return build(section, cfg[section], known) if cfg.get(section) else None

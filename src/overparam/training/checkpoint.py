@@ -1,20 +1,21 @@
-"""The checkpoint a killed run continues from, and the name of the weights a finished one leaves."""
+"""The checkpoint a killed run continues from."""
 
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-WEIGHTS = "weights.pt"
+from overparam import compat
 
 
 class TimedCheckpoint(Checkpoint):
     """Writes one full checkpoint every so many seconds, replacing the one before.
 
-    Lightning's ModelCheckpoint ignores its time interval when a module optimizes by hand (2.6). The file is
-    complete whenever it exists: it is written beside its place and then renamed.
+    The file is complete whenever it exists: it is written beside its place and then renamed. It holds the global
+    random generators, and a run may go on from it with steps fused or one by one.
 
     Args:
         path: where the checkpoint stands.
@@ -23,17 +24,18 @@ class TimedCheckpoint(Checkpoint):
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
-        self._last = time.monotonic()
+        self._last, self._step = time.monotonic(), 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock."""
-        self._last = time.monotonic()
+        self._last, self._step = time.monotonic(), trainer.global_step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write if it is time. Runs after every other callback, so the metrics of this step are on disk."""
-        due = time.monotonic() - self._last >= self.seconds
+        is_between_steps, self._step = trainer.global_step != self._step, trainer.global_step
+        due = is_between_steps and time.monotonic() - self._last >= self.seconds
         if trainer.world_size > 1:
             due = trainer.strategy.broadcast(due)  # all processes must save, or none
         if due:
@@ -42,3 +44,22 @@ class TimedCheckpoint(Checkpoint):
             if trainer.is_global_zero:
                 beside.replace(self.path)
             self._last = time.monotonic()
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the state of the global generators, which dropout draws from."""
+        checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Continue the global generators where the checkpoint left them, and count the loader's batches anew."""
+        torch.set_rng_state(checkpoint["rng"]["cpu"])
+        if len(checkpoint["rng"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(checkpoint["rng"]["cuda"])
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        loader = data.train_dataloader() if hasattr(data, "fused") else None
+        if loader is not None:
+            step = checkpoint["global_step"]
+            compat.set_progress(checkpoint, loader.batches_before(step), step)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from overparam.data.module import Split
 from overparam.errors import ConfigError
-from overparam.runs.summary import SUMMARY
-from overparam.training.build import Parts, assemble
-from overparam.training.checkpoint import WEIGHTS
+from overparam.runs.summary import SUMMARY, WEIGHTS
+from overparam.training.build import Parts, assemble, network_of
 from overparam.training.evaluation import evaluate
-from overparam.training.module import Loss
+from overparam.training.objective import Loss
 
 BATCH = 2048  # samples a forward pass
 
@@ -33,7 +32,7 @@ class FinishedRun:
 
     def new_net(self) -> nn.Module:
         """Return the network at step 0, in eval mode."""
-        return self.parts.build_module().net.eval()
+        return network_of(self.parts.build_module()).eval()
 
 
 def load_run(run_dir: Path) -> FinishedRun:
@@ -47,12 +46,14 @@ def load_run(run_dir: Path) -> FinishedRun:
             raise ConfigError(f"{run_dir} has no {name}: a study needs finished runs that kept their weights")
     cfg = OmegaConf.load(run_dir / "config.yaml")
     assert isinstance(cfg, DictConfig)
+    cfg.logger = None  # it is not to be opened again
     parts = assemble(cfg)
     parts.data.setup()
-    module = parts.build_module()
-    module.net.load_state_dict(torch.load(run_dir / WEIGHTS, map_location="cpu", weights_only=True))
-    data = parts.data
-    return FinishedRun(run_dir.name, cfg, parts, module.net.eval(), data.train, data.test, module.loss)
+    net = network_of(parts.build_module())
+    net.load_state_dict(torch.load(run_dir / WEIGHTS, map_location="cpu", weights_only=True))
+    splits = parts.data.splits()
+    train, test = (s if isinstance(s, Split) else s.held() for s in (splits["train"], splits["test"]))
+    return FinishedRun(run_dir.name, cfg, parts, net.eval(), train, test, parts.loss)
 
 
 def loss_and_error(net: nn.Module, split: Split, loss: Loss) -> tuple[float, float]:

@@ -1,71 +1,36 @@
-"""The LightningModule that trains any network of the lab."""
+"""The LightningModule that trains any network of the lab, and that a training rule of one's own subclasses."""
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
-from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
-Loss = Literal["cross_entropy", "mse"]
-# What a callback can do inside a step.
-STEP_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+from overparam import compat
+from overparam.training.objective import Loss, mean_loss
 
 # Lightning makes torch, which asks at every optimizer step whether there is a GPU, load a driver's library to find out.
 # Where there is none to load, that takes a small network a tenth of its step.
 if not torch.cuda.is_available():
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
-
-def per_sample_loss(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:
-    """Return the loss [N] of outputs [N, K]: cross entropy, or the squared error averaged over the K outputs.
-
-    With integer classes y [N] the squared error is against one-hot targets (Belkin et al. 2019).
-    """
-    if name == "cross_entropy":
-        return F.cross_entropy(outputs, y, reduction="none")
-    target = y if y.is_floating_point() else F.one_hot(y, outputs.shape[1])
-    return (outputs - target.to(outputs.dtype)).square().mean(1)
-
-
-def mean_loss(name: Loss, outputs: Tensor, y: Tensor) -> Tensor:
-    """Return the mean of `per_sample_loss`; the gradient is that of the mean, bit for bit."""
-    if name == "cross_entropy":
-        return F.cross_entropy(outputs, y)  # one kernel each way, not two
-    return per_sample_loss(name, outputs, y).mean()
-
-
-def needs_lightning(trainer: L.Trainer) -> bool:
-    """Return whether a step must go through Lightning's wrappers, which cost a small network a tenth of its step.
-
-    They average gradients over processes, scale the loss for 16-bit gradients, and call callbacks inside a step.
-    """
-    return (
-        type(trainer.strategy) is not SingleDeviceStrategy
-        or getattr(trainer.precision_plugin, "scaler", None) is not None
-        or any(
-            getattr(type(callback), hook) is not getattr(L.Callback, hook)
-            for callback in trainer.callbacks  # type: ignore[attr-defined]
-            for hook in STEP_HOOKS
-        )
-    )
+NEVER = 2**62  # of a schedule that Lightning is to save and load, and the evaluation to step
 
 
 class SupervisedModule(L.LightningModule):
-    """Trains `net` by a gradient method on chunks of batches, without a host-device sync inside a step.
+    """Trains `net` on batches x [B, *input_shape] and y [B] (classes) or [B, K] (targets).
 
-    A Lightning "batch" here is a chunk of S consecutive steps, x [S, B, *shape] and y [S, B, ...]: the
-    Trainer's bookkeeping is then paid once in S steps. `trainer.global_step` counts optimizer steps.
+    A training rule overrides `training_loss`; where that is not enough, `training_step`, as in any LightningModule.
 
     Args:
         net: the network, [N, *input_shape] -> [N, K].
-        loss: "cross_entropy" or "mse".
-        optimizer: makes the optimizer from the parameters.
-        scheduler: makes a learning-rate schedule, counted in steps, from the optimizer; None is constant.
+        loss: from outputs [N, K] and y to losses [N].
+        optimizer: makes the optimizer from the list of trainable parameters, or from `net=` if it takes that.
+        scheduler: makes a learning-rate schedule, counted in steps, from the optimizer; None is constant. One with a
+            keyword `monitor` is stepped at every evaluation with the metric of that name.
         clip_norm: largest gradient norm; None does not clip.
         compile: whether forward and backward run through torch.compile; `net` itself stays as it is.
     """
@@ -75,12 +40,11 @@ class SupervisedModule(L.LightningModule):
         net: nn.Module,
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
-        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
+        scheduler: Callable[..., Any] | None = None,
         clip_norm: float | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__()
-        self.automatic_optimization = False
         self.net, self.loss, self.clip_norm = net, loss, clip_norm
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._compiled = torch.compile(net.forward) if compile else None
@@ -102,23 +66,26 @@ class SupervisedModule(L.LightningModule):
             raise TypeError(f"inputs must be floating, got {x.dtype}: take images through Split.inputs")
         return (self._compiled or self.net)(x.to(self.dtype))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Take one optimizer step for each of the chunk's S batches."""
-        wrapped = needs_lightning(self.trainer)
-        optimizer: Any = self.optimizers(use_pl_optimizer=wrapped)
+    def training_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return what a step minimizes, a scalar: the mean loss of the batch."""
+        return mean_loss(self.loss, self(x), y)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """Return the training loss of a batch; of a fused batch of S batches, take S optimizer steps."""
+        if not self.automatic_optimization:
+            return self._fused_steps(*batch)
+        return self.training_loss(*batch)
+
+    def _fused_steps(self, xs: Tensor, ys: Tensor) -> None:
+        """Do what Lightning does with each of S batches [S, B, ...], without what it costs a small network."""
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
         scheduler: Any = self.lr_schedulers()
-        steps_taken = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for x, y in zip(*batch, strict=True):
+        for x, y in zip(xs, ys, strict=True):
             optimizer.zero_grad()
-            loss = mean_loss(self.loss, self(x), y)
-            if wrapped:
-                self.manual_backward(loss)
-                optimizer.step()
-            else:
-                loss.backward()
-                self.on_before_optimizer_step(optimizer)
-                optimizer.step()
-                steps_taken.increment_by(1)
+            self.training_loss(x, y).backward()
+            self.on_before_optimizer_step(optimizer)
+            optimizer.step()
+            compat.count_manual_step(self.trainer)
             if scheduler is not None:
                 scheduler.step()
 
@@ -129,17 +96,44 @@ class SupervisedModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over the trainable parameters, and the schedule if there is one."""
-        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = make_optimizer(self._make_optimizer, self.net, self)
         if self._make_scheduler is None:
             return optimizer
-        return [optimizer], [self._make_scheduler(optimizer)]
+        schedule, monitor = make_schedule(self._make_scheduler, optimizer)
+        if monitor is None:
+            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        plateau = {"scheduler": schedule, "monitor": monitor, "reduce_on_plateau": True}
+        return [optimizer], [{**plateau, "interval": "step", "frequency": NEVER}]
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of the global generators, which dropout draws from."""
-        checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the global generators where the checkpoint left them."""
-        torch.set_rng_state(checkpoint["rng"]["cpu"])
-        if len(checkpoint["rng"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(checkpoint["rng"]["cuda"])
+def make_optimizer(
+    make: Callable[..., torch.optim.Optimizer], net: nn.Module, module: nn.Module | None = None
+) -> Any:
+    """Return an optimizer of a network, or of all parameters of the module that has it.
+
+    Args:
+        make: takes `net`, or the list of trainable parameters.
+        net: the network.
+        module: has further parameters; None if there are none.
+    """
+    if "net" in compat.parameter_names(make):
+        return make(net=net)
+    return make([p for p in (module or net).parameters() if p.requires_grad])
+
+
+def make_schedule(make: Callable[..., Any], optimizer: torch.optim.Optimizer) -> tuple[Any, str | None]:
+    """Return a schedule of `optimizer`, and the name of the metric that it is stepped with, if it needs one.
+
+    Schedules that are knobs of `make`, as those of a SequentialLR, are made too.
+    """
+    if not hasattr(make, "keywords"):
+        return make(optimizer), None
+
+    def made(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [made(item) for item in value]
+        return make_schedule(value, optimizer)[0] if hasattr(value, "keywords") else value
+
+    knobs = {key: made(value) for key, value in make.keywords.items()}
+    monitor = knobs.pop("monitor", None)
+    return make.func(optimizer, *make.args, **knobs), monitor  # type: ignore[attr-defined]

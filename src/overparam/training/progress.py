@@ -102,7 +102,7 @@ def describe(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _errors(trainer: L.Trainer) -> str:
     """Return the last errors that were evaluated, from the metrics table, the first of the run's loggers."""
-    rows: list[dict[str, float]] = getattr(trainer.loggers[0], "rows", [])
+    rows = [row for row in getattr(trainer.loggers[0], "rows", []) if "test_error" in row]
     if not rows:
         return "not evaluated yet"
     return f"train error {rows[-1]['train_error']:.3f}, test error {rows[-1]['test_error']:.3f}"

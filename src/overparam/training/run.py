@@ -1,42 +1,86 @@
-"""One run, top to bottom."""
+"""One run, top to bottom; and several as one, which is the same with more members."""
 
 import logging
 import math
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 import torch
 from filelock import Timeout
-from hydra.utils import instantiate
-from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Timer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from overparam import compat
 from overparam.allocator import keep_freed_memory
-from overparam.data.module import PoolDataModule
-from overparam.loggers.metrics_table import MetricsTable, read_metrics
-from overparam.measures.subject import Measures
+from overparam.loggers.metrics_table import MetricsTable
 from overparam.randomness import derive_seed
-from overparam.runs.identity import flat_values, run_directory
+from overparam.runs.identity import flat_values
+from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import provenance, uncommitted_changes
 from overparam.runs.state import FAILURE, AlreadyRunning, RunFailed, describe, lock, record_failure
-from overparam.runs.summary import Summary, read_summary, write_json, write_summary
-from overparam.training.build import Parts, assemble, build_evaluation, build_trainer, resolve
-from overparam.training.checkpoint import WEIGHTS, TimedCheckpoint
-from overparam.training.evaluation import COLUMNS, log_spaced_steps
+from overparam.runs.summary import WEIGHTS, Summary, read_summary, write_json, write_summary
+from overparam.training.build import (
+    Parts,
+    assemble,
+    build_evaluation,
+    build_trainer,
+    located,
+    network_of,
+    nodes,
+    resolve,
+)
+from overparam.training.checkpoint import TimedCheckpoint
+from overparam.training.evaluation import COLUMNS, Followed
+from overparam.training.fused import may_fuse
+from overparam.training.instantiate import build, target
+from overparam.training.measuring import RunMeasures
 from overparam.training.progress import RunProgress
 
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "last.ckpt"
+
+
+class Clock(Timer):
+    """Lightning's timer under a name of its own, beside the one that `trainer.max_time` makes."""
+
+
+@dataclass
+class Member(Followed):
+    """A run that is being trained, alone or in a pack."""
+
+    cfg: DictConfig = field(kw_only=True)
+    run_dir: Path = field(kw_only=True)
+    parts: Parts = field(kw_only=True)
+    step: int = field(default=0, kw_only=True)  # where it continues
+    warnings: list[str] = field(default_factory=list)  # what should not be taken for a finding
+
+
+class Together(Protocol):
+    """What is trained at once: one run, or the members of a pack."""
+
+    module: Any  # a LightningModule
+    datamodule: Any  # a LightningDataModule
+    data: Any  # has the `splits` that are evaluated
+    callbacks: list[L.Callback]
+    measures: RunMeasures | None
+    plugins: list[Any]  # for the Trainer
+
+    def prepare(self, trainer: L.Trainer) -> None:
+        """Settle what depends on the Trainer, before it starts."""
+        ...
+
+    def weights(self, member: int) -> dict[str, Any]:
+        """Return the final weights of a member; all processes must call it."""
+        ...
 
 
 def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
@@ -53,18 +97,19 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
         ConfigError: before anything is written, if the run could not be trained as asked.
         AlreadyRunning: if another process is training the run.
     """
-    cfg = resolve(cfg)
+    cfg = located(resolve(cfg))
+    run_dir = Path(cfg.paths.run)
     parts = assemble(cfg)
-    run_dir = run_directory(cfg)
     if (finished := read_summary(run_dir)) is not None:
         log.info("finished before: %s", run_dir)
         return finished
     parts.require_data()
-    trainer = build_trainer(cfg, logger=False)  # what Lightning refuses, it refuses here
+    trainer = build_trainer(cfg, parts.data, logger=False)  # what Lightning refuses, it refuses here
     parts.check_processes(trainer, cfg.trainer.get("sync_batchnorm", False))
     run_dir.mkdir(parents=True, exist_ok=True)
-    if not is_first_process():
-        _train(cfg, parts, run_dir, show=False)
+    member = Member(cfg=cfg, run_dir=run_dir, parts=parts)
+    if not compat.is_first_process():
+        _train_alone(member, show=False)
         return read_summary(run_dir) or {}
     try:
         with lock(run_dir):
@@ -72,8 +117,8 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
                 return finished
             try:
                 with interruptible():
-                    return _train(cfg, parts, run_dir, show)
-            except SIGTERMException:
+                    return _train_alone(member, show)
+            except compat.SIGTERMException:
                 raise  # told to end: not a failure, the run can continue
             except SystemExit as error:
                 record_failure(run_dir, f"it ended itself, sys.exit({error.code})", traceback.format_exc())
@@ -98,33 +143,114 @@ def interruptible() -> Iterator[None]:
         raise
 
 
-def _train(cfg: DictConfig, parts: Parts, run_dir: Path, show: bool) -> dict[str, Any]:
-    module, data = parts.build_module(), parts.data
-    torch.set_num_threads(cfg.cpu_threads)
+class Alone:
+    """One run, as `Together`."""
+
+    plugins: tuple[Any, ...] = ()
+
+    def __init__(self, member: Member) -> None:
+        parts, cfg = member.parts, member.cfg
+        self.cfg, self.module = cfg, parts.build_module()
+        self.data: Any = parts.data
+        self.datamodule: Any = getattr(parts.data, "datamodule", parts.data)
+        self.callbacks = parts.build_callbacks()
+        self.measures = RunMeasures(parts, cfg, member.warnings) if any(parts.measures.values()) else None
+
+    def prepare(self, trainer: L.Trainer) -> None:
+        """Fuse steps where nobody can see it."""
+        if may_fuse(self.cfg, self.module, self.data, self.callbacks, trainer):
+            self.module.automatic_optimization, self.data.fused = False, True
+
+    def weights(self, member: int) -> dict[str, Any]:
+        """Return the network's weights, gathered from all processes if they are sharded."""
+        return whole_weights(network_of(self.module))
+
+
+def _train_alone(member: Member, show: bool) -> dict[str, Any]:
+    member.step = checkpoint_step(member.run_dir)
+    alone = Alone(member)
+    torch.set_num_threads(member.cfg.cpu_threads)
+    torch.manual_seed(derive_seed(member.cfg.seed, "dropout"))
+    (result,) = train_together([member], alone, show)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def train_together(
+    members: Sequence[Member], together: Together | Alone, show: bool = False
+) -> list[dict[str, Any] | Exception]:
+    """Train runs at once, from the step that all have reached, and return the summary or the error of each.
+
+    Args:
+        members: the runs, locked by the caller.
+        together: what trains them.
+        show: whether to tell the terminal what is trained and how far it is.
+    """
+    first = members[0]
+    is_alone = isinstance(together, Alone)
+    torch.set_num_threads(first.cfg.cpu_threads)
     keep_freed_memory()
-    torch.manual_seed(derive_seed(cfg.seed, "dropout"))
-    checkpoint, step = run_dir / CHECKPOINT, checkpoint_step(run_dir)
-    loggers = open_run(cfg, run_dir, step) if is_first_process() else []
-    clock = Timer()
-    keep = TimedCheckpoint(checkpoint, cfg.checkpoint_seconds)
-    callbacks = [clock, build_evaluation(cfg), *_measuring(cfg, parts), keep]
-    if show:
-        settings: Any = OmegaConf.to_container(cfg, resolve=True)
-        callbacks.append(RunProgress(run_dir.name, settings, parts.params, data.n_train))
-    trainer = build_trainer(cfg, callbacks=callbacks, logger=loggers, default_root_dir=run_dir)
-    if is_first_process():
-        write_provenance(run_dir, trainer)
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint if step else None, weights_only=True)
-    weights = whole_weights(module.net)
-    if is_first_process():
-        close_run(cfg, parts, run_dir, weights, loggers, clock.time_elapsed("train"))
+    if compat.is_first_process():
+        for member in members:
+            open_run(member)
+    clock = Clock()
+    evaluation = build_evaluation(first.cfg).follow(
+        together.data,
+        first.parts.loss,
+        members,
+        together.measures.at_evaluation if together.measures else None,
+    )
+    checkpoint = first.run_dir / CHECKPOINT
+    keep = TimedCheckpoint(
+        checkpoint if is_alone else checkpoint.with_name(".pack"), first.cfg.checkpoint_seconds
+    )
+    callbacks: list[L.Callback] = [clock, *together.callbacks, evaluation, keep]
+    if show and not first.cfg.trainer.get("enable_progress_bar"):
+        settings: Any = OmegaConf.to_container(first.cfg, resolve=True)
+        size = first.parts.params, first.parts.data.n_train
+        callbacks.insert(-1, RunProgress(first.run_dir.name, settings, *size))
+    trainer = build_trainer(
+        first.cfg,
+        first.parts.data,
+        callbacks=callbacks,
+        logger=first.loggers if is_alone else False,
+        plugins=list(together.plugins),
+        default_root_dir=first.run_dir,
+    )
+    together.prepare(trainer)
+    if compat.is_first_process():
+        for member in members:
+            write_provenance(member, trainer)
+    start = checkpoint if first.step else None
+    trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
+    evaluation.finish(trainer, together.module, is_changed=bool(together.callbacks))
+    seconds = clock.time_elapsed("train") / len(members)  # a member's share
+    results: list[dict[str, Any] | Exception] = []
+    for position, member in enumerate(members):
+        weights = together.weights(position)
+        if compat.is_first_process():
+            results.append(_close(member, together, weights, trainer.global_step, seconds))
     trainer.strategy.barrier()
-    return read_summary(run_dir) or {}
+    return results or [read_summary(member.run_dir) or {} for member in members]
 
 
-def is_first_process() -> bool:
-    """Whether this is the process of a run that writes its files: all are, but in a distributed run only one is."""
-    return (_get_rank() or 0) == 0
+def _close(
+    member: Member, together: Together | Alone, weights: dict[str, Any], step: int, seconds: float
+) -> dict[str, Any] | Exception:
+    """Write what a trained run leaves behind; of one that cannot be finished, why."""
+    try:
+        if member.diverged is not None:
+            raise member.diverged
+        torch.save(weights, member.run_dir / WEIGHTS)
+        if together.measures is not None:
+            row = together.measures.at_end(together.module, step)
+            for logger in member.loggers if row else ():
+                logger.log_metrics(row, step=step)
+        return close_run(member, seconds)
+    except Exception as error:
+        fail_loggers(member)
+        return error
 
 
 def checkpoint_step(run_dir: Path) -> int:
@@ -133,22 +259,32 @@ def checkpoint_step(run_dir: Path) -> int:
     return torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint.exists() else 0
 
 
-def open_run(cfg: DictConfig, run_dir: Path, step: int) -> list[Any]:
-    """Write the run's config, and return its loggers: the metrics table, and W&B if it is asked for."""
-    resolved = OmegaConf.to_container(cfg, resolve=True)
+def open_run(member: Member) -> None:
+    """Write the run's config, and open its loggers: the metrics table, and those of the config."""
+    cfg, run_dir = member.cfg, member.run_dir
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
-    loggers: list[Any] = [MetricsTable(run_dir, step)]
-    if cfg.get("logger"):
-        names = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": resolved}
-        loggers.append(instantiate(cfg.logger, _partial_=True)(**names))
-    return loggers
+    member.loggers = [MetricsTable(run_dir, member.step)]
+    offered = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": settings}
+    for name, node in nodes(cfg, "logger").items():
+        asked = compat.parameter_names(target(name, node)) & offered.keys()
+        logger = build(name, node, **{key: offered[key] for key in asked})
+        if "settings" not in asked:
+            logger.log_hyperparams(settings)
+        member.loggers.append(logger)
 
 
-def write_provenance(run_dir: Path, trainer: L.Trainer) -> None:
+def fail_loggers(member: Member) -> None:
+    """Tell a run's loggers what Lightning tells them when a run alone fails."""
+    for logger in member.loggers[1:]:
+        logger.finalize("failed")
+
+
+def write_provenance(member: Member, trainer: L.Trainer) -> None:
     """Write where the run's result comes from."""
-    write_json(run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
+    write_json(member.run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
     if changes := uncommitted_changes():
-        (run_dir / "uncommitted.diff").write_text(changes)
+        (member.run_dir / "uncommitted.diff").write_text(changes)
 
 
 def whole_weights(net: nn.Module) -> dict[str, Any]:
@@ -156,19 +292,16 @@ def whole_weights(net: nn.Module) -> dict[str, Any]:
     return {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in net.state_dict().items()}
 
 
-def close_run(
-    cfg: DictConfig,
-    parts: Parts,
-    run_dir: Path,
-    weights: dict[str, Any],
-    loggers: list[Any],
-    wall_seconds: float,
-) -> dict[str, Any]:
-    """Write what a trained run leaves behind, `summary.json` last, and return its content."""
-    summary = summarize(cfg, run_dir, parts.data, parts.params, wall_seconds)
-    torch.save(weights, run_dir / WEIGHTS)
-    for logger in loggers[1:]:
-        logger.end(summary, run_dir / WEIGHTS)
+def close_run(member: Member, wall_seconds: float) -> dict[str, Any]:
+    """Close the loggers, write `summary.json`, which marks the run finished, and return its content."""
+    run_dir = member.run_dir
+    summary = summarize(member, wall_seconds)
+    for logger in member.loggers[1:]:
+        if hasattr(logger, "end"):
+            logger.end(summary, run_dir / WEIGHTS)
+        else:
+            logger.save()
+            logger.finalize("success")
     written = write_summary(run_dir, summary)
     (run_dir / CHECKPOINT).unlink(missing_ok=True)
     (run_dir / FAILURE).unlink(missing_ok=True)
@@ -179,39 +312,31 @@ def close_run(
     return written
 
 
-def _measuring(cfg: DictConfig, parts: Parts) -> list[Measures]:
-    if not any(parts.measures.values()):
-        return []
-    steps = set(log_spaced_steps(cfg.trainer.max_steps, cfg.evaluation.per_decade))
-    initial = parts.build_module().net  # the stream "init" gives the same weights again
-    return [Measures(parts.measures["end"], parts.measures["evaluations"], initial, steps, cfg.seed)]
-
-
-def summarize(
-    cfg: DictConfig, run_dir: Path, data: PoolDataModule, params: int, wall_seconds: float
-) -> Summary:
+def summarize(member: Member, wall_seconds: float) -> Summary:
     """Return the summary of a run from its metrics table, its data and its size."""
-    rows = read_metrics(run_dir)
+    cfg, run_dir, parts = member.cfg, member.run_dir, member.parts
+    data, splits = parts.data, parts.data.splits()
+    table = read_metrics(run_dir)
+    rows = [row for row in table if "test_error" in row]
     last, best = rows[-1], min(rows, key=lambda row: row["test_error"])
-    tolerance = 0.0 if data.task == "classification" else 1e-3 * float(data.train.y.var())
+    tolerance = 0.0 if data.task == "classification" else 1e-3 * splits["train"].variance()
     fitted = [row["step"] for row in rows if row["train_error"] <= tolerance]
-    alarms = []
-    if data.task == "classification":
+    warnings = list(member.warnings)
+    if data.task == "classification" and hasattr(splits["test"], "__len__"):
         chance = 1 - 1 / data.num_outputs
-        margin = 3 * math.sqrt(chance * (1 - chance) / len(data.test))
+        margin = 3 * math.sqrt(chance * (1 - chance) / len(splits["test"]))
         if last["test_error"] > chance + margin:
-            alarms.append(f"test error {last['test_error']:.3f} is worse than chance ({chance:.3f})")
-    for alarm in alarms:
-        log.warning("%s: %s", run_dir.name, alarm)
-    n, outputs = len(data.train), data.num_outputs
+            warnings.append(f"test error {last['test_error']:.3f} is worse than chance ({chance:.3f})")
+    for warning in warnings:
+        log.warning("%s: %s", run_dir.name, warning)
     return Summary(
         identity=run_dir.name,
         name=cfg.name,
-        params=params,
-        n_train=n,
-        num_outputs=outputs,
-        params_per_sample=params / n,
-        params_per_constraint=params / (n * outputs),
+        params=parts.params,
+        n_train=data.n_train,
+        num_outputs=data.num_outputs,
+        params_per_sample=parts.params / data.n_train,
+        params_per_constraint=parts.params / (data.n_train * data.num_outputs),
         train_error=last["train_error"],
         train_error_clean=last["train_error_clean"],
         train_error_noisy=last["train_error_noisy"],
@@ -221,10 +346,12 @@ def summarize(
         best_test_error=best["test_error"],
         best_step=best["step"],
         interpolation_step=fitted[0] if fitted else None,
-        noise_rate=float(data.train.noisy.double().mean()),
+        noise_rate=splits["train"].noise_rate(),
         steps=last["step"],
         wall_seconds=wall_seconds,
-        alarms=alarms,
+        alarms=warnings,
+        val_loss=last.get("val_loss"),
+        val_error=last.get("val_error"),
         measures={key: value for key, value in last.items() if key not in COLUMNS},
         config=flat_values(cfg),
     )

@@ -1,0 +1,124 @@
+"""Mistakes that a config can hold beyond single values, each said in one line before any work."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from overparam import compat
+from overparam.data.module import PoolDataModule
+from overparam.errors import ConfigError
+
+CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
+CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
+
+# Knobs of Lightning's Trainer that would do nothing, or something else, here: what to say instead.
+NOT_HERE = {
+    "callbacks": "choose them with callbacks=[...], see configs/callbacks/",
+    "logger": "choose them with logger=[...], see configs/logger/",
+    "default_root_dir": "a run's directory is <paths.logs>/<name>/<identity>: set paths.logs and name",
+    "enable_checkpointing": "every run can be continued: set checkpoint_seconds",
+    "num_sanity_val_steps": "every run is evaluated at step 0 already",
+    "fast_dev_run": "say debug=fast",
+}
+# ... and those that would do nothing to data that are held in memory.
+NOT_OF_A_POOL = {
+    "max_epochs": "training is counted in steps: set trainer.max_steps",
+    "min_epochs": "training is counted in steps: set trainer.max_steps",
+    "limit_train_batches": "set data.n_train for fewer samples, or trainer.max_steps for fewer batches",
+    "overfit_batches": "set data.n_train for fewer samples",
+    **dict.fromkeys(
+        (
+            *("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches"),
+            *("limit_predict_batches", "reload_dataloaders_every_n_epochs"),
+        ),
+        "train, test and validation error are measured at log-spaced steps: set evaluation.per_decade",
+    ),
+}
+
+
+def check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
+    """Raise `ConfigError` unless the value of a dotted key is an integer, not below `least`."""
+    value = OmegaConf.select(cfg, key)
+    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+        raise ConfigError(
+            f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}"
+        )
+
+
+def check_trainer(cfg: DictConfig, data: Any) -> None:
+    """Raise `ConfigError` for a knob of the Trainer that would have no effect, and one that contradicts another."""
+    refused = NOT_HERE | (NOT_OF_A_POOL if isinstance(data, PoolDataModule) else {})
+    for key in cfg.trainer:
+        if str(key) in refused:
+            raise ConfigError(f"trainer.{key} has no effect here: {refused[str(key)]}")
+    if cfg.trainer.get("fused_steps", "auto") not in ("auto", False):
+        raise ConfigError(f"trainer.fused_steps must be auto or false, got {cfg.trainer.fused_steps!r}")
+    if cfg.trainer.get("gradient_clip_val") is not None and cfg.get("clip_norm") is not None:
+        raise ConfigError("clip_norm and trainer.gradient_clip_val both clip gradients: choose one")
+
+
+def check_precision(precision: Any, accelerator: str) -> None:
+    """Raise `ConfigError` for a precision that the device lacks."""
+    on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    allowed: tuple[str, ...] = CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS
+    device = "this GPU" if on_cuda else "the CPU"
+    if on_cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+        allowed = tuple(name for name in allowed if not name.startswith("bf16"))
+    if precision not in allowed:
+        raise ConfigError(
+            f"trainer.precision={precision} is not supported on {device}: use {one_of(allowed)}"
+        )
+
+
+def check_speed_knobs(channels_last: bool, compile: bool, net: nn.Module) -> None:
+    """Raise `ConfigError` if the network has no use for channels-last, or this machine none for compile."""
+    if channels_last not in (True, False):
+        raise ConfigError(f"channels_last must be true or false, got {channels_last!r}")
+    if channels_last and all(p.ndim != 4 for p in net.parameters()):
+        name = type(net).__name__
+        raise ConfigError(f"channels_last=true is for convolutions, and {name} has none: leave it false")
+    compiler = os.environ.get("CXX", "g++")
+    if compile and shutil.which(compiler) is None:
+        raise ConfigError(
+            f"compile=true needs a C++ compiler, and {compiler} is not on PATH: install it or set CXX"
+        )
+
+
+def check_sharding(cfg: DictConfig) -> None:
+    """Raise `ConfigError` if the trainer shards the network and something needs it whole."""
+    if not OmegaConf.is_dict(cfg.trainer.get("strategy")):
+        return
+    if cfg.get("measures"):
+        raise ConfigError(
+            "measures are taken of a whole network, and trainer=fsdp shards it: leave measures out"
+        )
+    if cfg.compile:
+        raise ConfigError("compile=true and trainer=fsdp exclude each other: choose one")
+
+
+def check_batch_norm(trainer: L.Trainer, net: nn.Module, sync_batchnorm: bool) -> None:
+    """Raise `ConfigError` if BatchNorm over several processes would not be synchronized as asked."""
+    count = trainer.num_devices * trainer.num_nodes
+    syncs = isinstance(trainer.strategy, DDPStrategy) and trainer.strategy.root_device.type == "cuda"
+    if count > 1 and sync_batchnorm and not syncs and compat.has_batch_norm(net):
+        raise ConfigError(
+            "BatchNorm over a batch that processes share needs trainer=ddp and a GPU for each: use one process, "
+            "or let each normalize its own share with trainer.sync_batchnorm=false, which gives other numbers"
+        )
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Return names as a choice in words.
+
+    Example:
+        >>> one_of(["a", "b", "c"])
+        'a, b or c'
+    """
+    return ", ".join(names[:-1]) + " or " + names[-1]
