@@ -26,12 +26,13 @@ def isolate(cfg: DictConfig) -> float | None:
     import signal
     import sys
 
+    from overparam.runs.identity import resolved_values
     from overparam.sweeps.pool import run_all
 
     # A job that is told to end ends at once and says nothing: the run continues when the job, or another, starts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    OmegaConf.resolve(cfg)
-    (result,) = run_all(train_job, [(cfg, [])], [{}], _record_death)
+    resolved = OmegaConf.create(resolved_values(cfg))
+    (result,) = run_all(train_job, [(resolved, [])], [{}], _record_death)
     if isinstance(result, Exception):
         raise result
     return result
@@ -80,15 +81,14 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; the result of one that fails is its exception."""
+        from overparam.runs.identity import resolved_values
         from overparam.sweeps.grid import Composer
         from overparam.sweeps.pool import run_all
 
         composer = Composer(self.hydra_context.config_loader, self.config)
 
         def job(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-            cfg = composer.compose(overrides)
-            OmegaConf.resolve(cfg)
-            return cfg, list(overrides)
+            return OmegaConf.create(resolved_values(composer.compose(overrides))), list(overrides)
 
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
         fail_fast = self.config.hydra.sweeper.get("fail_fast", False)

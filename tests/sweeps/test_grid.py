@@ -1,14 +1,15 @@
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra.errors import ConfigCompositionException
-from omegaconf import open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from overparam.runs.identity import identity
 from overparam.sweeps.grid import Composer, expand
 from overparam.training.build import resolve
-from tests.sweeps.conftest import Sweep
+from tests.sweeps.conftest import CRASHING, Sweep, results
 
 POINTS = [
     ["model.width=8", "seed=1"],
@@ -27,6 +28,17 @@ POINTS = [
     ["model.target_params=1000"],
     ["trainer=fsdp", "trainer.devices=4"],
     ["trainer=fsdp", "trainer.strategy.data_parallel_size=2"],
+    # What a fork may add: values that follow others, by one step or several, from near or far.
+    ["+mine.x=${model.width}", "model.width=5"],
+    ["+mine.x=${mine.y}", "+mine.y=${model.width}", "model.width=5"],
+    ["+mine.x=${.y}", "+mine.y=${model.width}", "model.width=5"],
+    ["+mine.x=${model}", "model.width=5"],
+    ["+mine.x=${mine.y}", "+mine.y=[${model.width}]", "model.width=5"],
+    ["+mine.x=${name}", "name=other"],
+    ["+mine.x=${paths.logs}/teacher", "paths.logs=elsewhere", "model.width=5"],
+    ["+mine.x=${data.root}", "data=mnist", "data.root=elsewhere"],
+    ["+mine.x=${data.root}", "data=mnist", "paths.data=elsewhere"],
+    ["data.label_noise=${optimizer.lr}", "optimizer.lr=0.1"],
 ]
 
 
@@ -42,6 +54,22 @@ def test_a_run_is_named_as_hydra_would_compose_it(composer: Composer, overrides:
         assert run.directory == Path(expected.paths.logs) / expected.name / run.identity
         assert run.cfg == expected
         composer.run([*overrides, "seed=9"])
+
+
+def test_a_forks_module_may_have_no_use_for_a_section(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_optimizer(cfg: DictConfig) -> DictConfig:
+        resolved = copy.deepcopy(cfg)
+        if OmegaConf.select(cfg, "module._target_") == "mine.OwnOptimizer":
+            resolved.optimizer = None
+        return resolved
+
+    monkeypatch.setattr("overparam.training.build.resolve", without_optimizer)
+    point = ["++module._target_=mine.OwnOptimizer", "model.width=5"]
+    names = {composer.run([*point, f"optimizer.lr={rate}"]).identity for rate in (0.1, 0.2)}
+    assert len(names) == 1
+    assert names == {composer.run([*point, "optimizer=sgd"]).identity}
 
 
 def test_runs_of_one_template_do_not_leak_into_each_other(composer: Composer) -> None:
@@ -86,3 +114,14 @@ def test_every_run_of_a_sweep_is_checked(sweep: Callable[..., Sweep], tmp_path: 
 def test_an_unknown_key_is_hydras_error(composer: Composer) -> None:
     with pytest.raises(ConfigCompositionException, match="widht"):
         composer.run(["model.widht=3"])
+
+
+@pytest.mark.parametrize("pack", ["off", "all"])
+def test_a_run_has_one_directory_whoever_trains_it(
+    sweep: Callable[..., Sweep], tmp_path: Path, pack: str
+) -> None:
+    inside = "+model.how=${paths.logs}/x"  # the worker is given another spelling of the folder
+    knobs = ("name=elsewhere", "hydra/launcher=local", f"pack={pack}", "seed=0,1", CRASHING, inside)
+    code, output = sweep(*knobs).run()
+    assert code == 0, output
+    assert len(list(tmp_path.glob("elsewhere/crashingmlp-*"))) == len(results(tmp_path / "elsewhere")) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.packs.grouping import plan
-from overparam.runs.identity import run_directory
+from overparam.runs.identity import resolved_values, run_directory
 from overparam.runs.state import AlreadyRunning, RunFailed
 from overparam.sweeps.grid import Run
 from overparam.training.build import Parts
@@ -50,8 +50,7 @@ def overrides(job: Sequence[Run], logs: str) -> list[str]:
         return first
     members = []
     for run in job:
-        cfg = OmegaConf.to_container(run.cfg, resolve=True)
-        assert isinstance(cfg, dict)
+        cfg = resolved_values(run.cfg)
         members.append({**cfg, "paths": {**cfg["paths"], "logs": logs}})
     text = json.dumps(members)
     file = job[0].directory.parent / PACKS / f"{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"

@@ -1,46 +1,46 @@
 """A run's identity: the same values give the same name, and nothing else does.
 
-The identity hashes every config value that can change a result, after interpolation, and no value that only
-says where the run happens or how it is logged. It does not depend on the order or spelling of overrides, on
-the package's name, or on which file a class stands in.
+The identity hashes every value of the resolved config but those of `NOT_IDENTITY`, which say where and how a run
+happens. It does not depend on the order or spelling of overrides, on the folders of `paths`, or on the package's name.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-SECTIONS = (
-    "data",
-    "model",
-    "loss",
-    "optimizer",
-    "scheduler",
-    "clip_norm",
-    "channels_last",
-    "compile",
-    "trainer",
-    "evaluation",
-    "measures",
-    "seed",
-    "init_from",
-)
+from overparam.runs.published import PUBLISHED
 
-# Where and how a run happens, not what it computes. A knob not named here counts; so do those that only make a run
-# faster but change its rounding (precision, channels_last, compile, optimizer.fused): training amplifies rounding
-# until two runs differ visibly, and one name must stand for one set of numbers.
+# Where and how a run happens, not what it computes. A key not named here counts, also one that a fork adds; so do
+# knobs that only make a run faster but change its rounding (precision, channels_last, compile, optimizer.fused):
+# training amplifies rounding until two runs differ visibly, and one name must stand for one set of numbers.
 NOT_IDENTITY = {
+    "hydra",
+    "name",
+    "paths",
+    "logger",
+    "checkpoint_seconds",
+    "pack",
+    "members",
+    "cpu_threads",
+    "objective",
+    "retrain",
+    "plan",
     "data.root",
     "data.download",
     "data.num_workers",
     "data.resident",
+    "loss._partial_",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trainer.fused_steps",
+    "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
     "evaluation.batch_size",
@@ -59,7 +59,12 @@ NEUTRAL: dict[str, Any] = {
     "compile": False,
     "data.held_out": 0,
     "trainer.sync_batchnorm": True,
+    "module._target_": "SupervisedModule",
+    "loss.label_smoothing": 0,
 }
+
+# The loss was a name before it was a group.
+RENAMED = {"loss._target_": "loss"}
 
 # What the readable part of an identity shows: a prefix and a config key.
 PREFIX = (
@@ -70,32 +75,131 @@ PREFIX = (
     ("s", "seed"),
 )
 
+TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from"}
+
+# Deprecated: use `is_config_key`.
+SECTIONS = (
+    "data",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "clip_norm",
+    "channels_last",
+    "compile",
+    "trainer",
+    "evaluation",
+    "measures",
+    "seed",
+    "init_from",
+)
+
+
+def is_config_key(key: str) -> bool:
+    """Return whether a column of a table of runs is a config value: a dotted key, or a value at the top level."""
+    return "." in key or key in TOP_LEVEL
+
+
+def counts(key: str) -> bool:
+    """Return whether the value of a dotted config key is part of an identity."""
+    parts = key.split(".")
+    return not any(".".join(parts[:length]) in NOT_IDENTITY for length in range(1, len(parts) + 1))
+
 
 def flat_values(cfg: DictConfig) -> dict[str, Any]:
-    """Return the identity sections as {"model.width": 8, ...}, resolved, without None and `NEUTRAL` values."""
+    """Return what counts of a config as {"model.width": 8, ...}, resolved, without None and `NEUTRAL` values."""
+    plain: Any = OmegaConf.to_container(cfg)
+    refer = [text for _, text in references(plain)]
+    if any(_may_lead_to_paths(text) for text in refer):
+        plain = resolved_values(cfg, only_counting=True)
+    elif refer:
+        plain = {key: _resolved(cfg[key]) for key in plain if counts(key)}
     values: dict[str, Any] = {}
-    for section in SECTIONS:
-        if section in cfg:
-            node = cfg[section]
-            plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-            flatten(section, plain, values)
+    for key, value in plain.items():
+        flatten(key, value, values)
     return values
+
+
+def references(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield key and text of every value that counts and refers to another, of a config that is not resolved."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            inner = f"{key}.{name}" if key else str(name)
+            if counts(inner):
+                yield from references(child, inner)
+    elif "${" in str(value):
+        yield key, str(value)
+
+
+def _may_lead_to_paths(text: str) -> bool:
+    """Return whether a value refers to something other than values that count: these are looked at themselves."""
+    named = re.findall(r"\$\{(\w[\w.]*)\}", text)
+    return len(named) < text.count("${") or not all(map(counts, named))
+
+
+def resolved_values(cfg: DictConfig, only_counting: bool = False) -> dict[str, Any]:
+    """Return the config's values with every interpolation resolved but `${paths...}`, and without `hydra`.
+
+    What a folder is called must not change a run's identity, so a value such as `${paths.logs}/pretraining` stays as
+    it is, also where another value refers to it. `OmegaConf.create` of the result is a config that can be sent to
+    another process, or written to a file, and still has the same identity there.
+
+    Args:
+        cfg: a config.
+        only_counting: whether to leave out the top-level keys that do not count.
+    """
+    plain: Any = OmegaConf.to_container(cfg)
+    plain.pop("hydra", None)
+    masked = OmegaConf.create({**plain, "paths": _masked("paths", plain.get("paths") or {})})
+    wanted = [key for key in plain if not only_counting or counts(key)]
+    values = {key: _unmasked(_resolved(masked[key])) for key in wanted}
+    return {**values, "paths": _resolved(cfg.paths)} if "paths" in wanted else values
+
+
+def _resolved(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _masked(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(f"{key}.{name}", child) for name, child in value.items()}
+    return f"<{key}>"
+
+
+def _unmasked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unmasked(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_unmasked(child) for child in value]
+    return re.sub(r"<(paths\.[^<>]+)>", r"${\1}", value) if isinstance(value, str) else value
 
 
 def flatten(key: str, value: Any, out: dict[str, Any]) -> None:
     """Add the resolved `value` of `key` to flat values, leaf by leaf, in the form that is hashed."""
-    if any(key == other or key.startswith(other + ".") for other in NOT_IDENTITY):
+    if not counts(key):
         return
     if isinstance(value, Mapping):
         for name, child in value.items():
             flatten(f"{key}.{name}", child, out)
         return
     if key.endswith("._target_"):
-        value = str(value).rpartition(".")[2]
+        value = PUBLISHED.get(value, value)
+    elif isinstance(value, list):
+        value = [_listed(item) for item in value]
     elif isinstance(value, float) and value.is_integer():
         value = int(value)  # 1.0 and 1, 1e3 and 1000 are one value
     if value is not None and (key not in NEUTRAL or value != NEUTRAL[key]):
-        out[key] = value
+        out[RENAMED.get(key, key)] = value
+
+
+def _listed(item: Any) -> Any:
+    """Return an item of a list in the form that is hashed."""
+    if not isinstance(item, Mapping):
+        return item
+    values: dict[str, Any] = {}
+    for name, child in item.items():
+        flatten(f"[].{name}", child, values)
+    return values
 
 
 def identity(cfg: DictConfig) -> str:
@@ -115,7 +219,8 @@ def run_directory(cfg: DictConfig) -> Path:
 def name_of(values: Mapping[str, Any]) -> str:
     """Return the identity of a run with these flat values (see `identity`)."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    shown = [str(values.get("model._target_", "model")).lower()]
+    network = values.get("model._target_") or values.get("module._target_") or "model"
+    shown = [str(network).rpartition(".")[2].lower()]
     shown += [
         f"{letter}{values[key]:g}" for letter, key in PREFIX if isinstance(values.get(key), int | float)
     ]

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,9 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from overparam.runs.identity import SECTIONS, flat_values, flatten, name_of, run_directory
+from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
+OWN_MODULE = "overparam.training.module.SupervisedModule"  # uses all sections of the config
+LONGEST_CHAIN = 9  # references from one value to the next; more are taken for a circle
 
 
 @dataclass(frozen=True)
@@ -119,23 +121,23 @@ class _Template:
 
     def __init__(self, cfg: DictConfig, keys: list[str]) -> None:
         self.cfg = cfg
-        self.source = {key: key for key in keys if key.partition(".")[0] in SECTIONS}
-        looked_up = ("model.target_params", "init_from")  # see assemble.resolve
-        self.is_plain = (
-            not OmegaConf.is_interpolation(cfg, "name")
-            and not OmegaConf.is_interpolation(cfg.paths, "logs")
-            and all(OmegaConf.select(cfg, key) is None and key not in keys for key in looked_up)
-        )
-        for key, text in _interpolations(cfg):
-            simple = re.fullmatch(r"\$\{([\w.]+)\}", text)
-            if simple and simple[1] in keys and key not in keys:
-                self.source[key] = simple[1]
-            elif not simple or any(_touches(simple[1], swept) for swept in keys):
-                self.is_plain = self.is_plain and key in keys
+        self.source = {key: key for key in keys if counts(key)}
+        self.is_plain = _resolves_to_itself(cfg, keys)
+        plain: Any = OmegaConf.to_container(cfg)
+        for key, text in references(plain):
+            if key in keys or _names_only_paths(text):
+                continue
+            source = _followed(text, plain, keys)
+            if source is not None and _is_in(source, "paths"):
+                continue
+            if source in keys:
+                self.source[key] = source
+            elif source is None or any(_is_in(source, swept) or _is_in(swept, source) for swept in keys):
+                self.is_plain = False
         others = {source for key, source in self.source.items() if key not in SEEDS}
         self.free_seeds = SEEDS - others if self.is_plain else set()  # those that no other value depends on
         flat = flat_values(cfg)
-        self.constant = {k: v for k, v in flat.items() if not any(_touches(k, key) for key in self.source)}
+        self.constant = {k: v for k, v in flat.items() if not any(_is_in(k, key) for key in self.source)}
 
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
@@ -152,28 +154,51 @@ class _Template:
         return folder, name_of(flat)
 
 
-def _interpolations(cfg: DictConfig) -> Iterator[tuple[str, str]]:
-    """Yield key and text of every value in the identity sections that refers to another."""
+def _resolves_to_itself(cfg: DictConfig, keys: list[str]) -> bool:
+    """Return whether `training.build.resolve` changes nothing, and the sweep's folder refers to nothing."""
+    looked_up = ("model.target_params", "init_from")
+    module = OmegaConf.select(cfg, "module._target_")
+    return (
+        not OmegaConf.is_interpolation(cfg, "name")
+        and not OmegaConf.is_interpolation(cfg.paths, "logs")
+        and all(OmegaConf.select(cfg, key) is None and key not in keys for key in looked_up)
+        and module in (None, OWN_MODULE)
+        and not any(key.partition(".")[0] == "module" for key in keys)
+    )
 
-    def visit(key: str, value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, dict):
-            for name, child in value.items():
-                yield from visit(f"{key}.{name}", child)
-        elif "${" in str(value):
-            yield key, str(value)
 
-    plain = OmegaConf.to_container(cfg)
-    assert isinstance(plain, dict)
-    for section in SECTIONS:
-        yield from visit(section, plain.get(section))
+def _names_only_paths(text: str) -> bool:
+    """Return whether a value refers to nothing but folders of `paths`, which leave no trace in an identity."""
+    return text.count("${") == len(re.findall(r"\$\{paths\.[\w.]+\}", text))
+
+
+def _followed(text: str, plain: dict[str, Any], keys: Sequence[str]) -> str | None:
+    """Return the key that a chain of references `${key}` ends at, one of `keys` or a value; None of anything else."""
+    key = None
+    for _ in range(LONGEST_CHAIN):
+        simple = re.fullmatch(r"\$\{(\w[\w.]*)\}", text)
+        if simple is None:
+            return None
+        key = simple[1]
+        if key in keys:
+            return key
+        value: Any = plain
+        for name in key.split("."):
+            if not isinstance(value, dict) or name not in value:
+                return None
+            value = value[name]
+        if "${" not in str(value):
+            return key
+        text = str(value)
+    return None
 
 
 def _refers(values: dict[str, Any]) -> bool:
     return any("${" in str(value) for value in values.values())
 
 
-def _touches(key: str, other: str) -> bool:
-    return key == other or key.startswith(other + ".") or other.startswith(key + ".")
+def _is_in(key: str, section: str) -> bool:
+    return key == section or key.startswith(f"{section}.")
 
 
 def expand(loader: ConfigLoader, master: DictConfig, grid: Iterable[Sequence[str]]) -> list[Run]:

@@ -1,0 +1,84 @@
+"""Identities under which results were published, which must stay what they are."""
+
+import csv
+from collections import Counter, defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from overparam.claims import trained
+from overparam.runs.identity import flat_values, identity
+from overparam.runs.published import PUBLISHED
+from overparam.runs.summary import SUMMARY, write_json
+from overparam.sweeps.grid import expand
+from overparam.training.build import resolve
+from overparam.training.checkpoint import WEIGHTS
+from tests.conftest import CONFIGS, ROOT, compose_config
+
+BYTES = b"stand-in for weights"
+# Of single command lines, by the code that published the claims; {weights} is a file of these bytes.
+PINNED = dict(
+    reversed((line + " ").split(" ", 1))
+    for line in (Path(__file__).parent / "pinned_identities.txt").read_text().splitlines()
+)
+
+
+@pytest.mark.parametrize("line", PINNED)
+def test_a_command_line_keeps_its_identity(line: str, tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS).write_bytes(BYTES)
+    overrides = line.format(weights=tmp_path / WEIGHTS).split()
+    assert identity(resolve(compose_config(*overrides))) == PINNED[line]
+
+
+@cache
+def published() -> dict[str, set[str]]:
+    claims: dict[str, set[str]] = defaultdict(set)
+    with (ROOT / ".github" / "figures" / "claims" / "runs.csv").open() as file:
+        for row in csv.DictReader(file):
+            claims[row["claim"]].add(row["identity"])
+    return claims
+
+
+def finish_all(loader: Any, master: Any, points: Any, *rest: Any, **others: Any) -> None:
+    """Leave for every run of a sweep what a run that starts from it looks for."""
+    for run in expand(loader, master, points):
+        run.directory.mkdir(parents=True, exist_ok=True)
+        write_json(run.directory / SUMMARY, {"config": flat_values(run.cfg)})
+        (run.directory / WEIGHTS).write_text(run.identity)
+
+
+def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
+    """The identities of all runs that a claim is made from, over the seeds 0 to 4, by the sweep's name."""
+    source: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "claim" / f"{claim}.yaml"))["source"]  # type: ignore
+    place = trained.Place(logs, (0, 1, 2, 3, 4))
+    sweeps = source.get("sweeps") or {"": source.get("overrides", [])}
+    directories = {}
+    if "after" in source:
+        directories["after"] = trained.train_sweeps(place, source["after"])[0]
+    found = trained.train_sweeps(
+        place, source["experiment"], list(sweeps.values()), source.get("replicate", "seed")
+    )
+    directories |= dict(zip(sweeps, found, strict=True))
+    return {sweep: {path.name for path in paths} for sweep, paths in directories.items()}
+
+
+@pytest.mark.parametrize("claim", published())
+def test_every_run_of_a_claim_keeps_its_identity(
+    claim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trained, "run_sweep", finish_all)
+    sweeps = names_of_sweeps(claim, tmp_path)
+    # These hash the weights they start from, whose last digits no other machine has.
+    pretrained = sweeps.pop("pretrained", set())
+    missing = published()[claim] - set().union(*sweeps.values())
+    assert len(missing) == len(pretrained)
+    assert Counter(name.rpartition("-")[0] for name in missing) == Counter(
+        name.rpartition("-")[0] for name in pretrained
+    )
+
+
+def test_a_name_is_of_one_class() -> None:
+    assert len(set(PUBLISHED.values())) == len(PUBLISHED)
