@@ -1,81 +1,8 @@
-"""Judge the field's claims by runs of this machine, and write the ledger.
+"""Judge the field's claims by runs of this machine; installed as overparam-claims."""
 
-python scripts/claims.py                          all claims; what is trained already is not trained again
-python scripts/claims.py --only 01_model_wise     one of them, or several
-python scripts/claims.py --only my_claim.yaml     a claim of your own
-python scripts/claims.py --seeds 5 6 7 8 9        other seeds, in a ledger of their own
-python scripts/claims.py --publish                and write CLAIMS.md and its figures, from all claims
-"""
-
-import argparse
-import logging
 import sys
-import warnings
-from pathlib import Path
 
-SEEDS = [0, 1, 2, 3, 4]
-
-
-def main() -> int:
-    """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1 2 3 4")
-    parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
-    parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
-
-    import torch
-
-    from overparam.claims.claim import FOLDER, load_claim
-    from overparam.claims.ledger import describe, judge, save_entry, write_ledger
-    from overparam.claims.publish import publish
-    from overparam.claims.trained import Place
-    from overparam.errors import ExpectedError, fail
-
-    chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    paths = [Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml" for name in chosen]
-    try:
-        for path in paths:
-            load_claim(path)
-    except ExpectedError as error:
-        return fail(error)
-    torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
-    place = Place(arguments.logs, tuple(arguments.seeds))
-    out = arguments.logs / "claims"
-    if arguments.seeds != SEEDS:
-        out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
-    out.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for path in paths:
-        try:
-            entry = judge(path, place, out)
-        except (ExpectedError, RuntimeError, ValueError, FileNotFoundError) as error:
-            failed += 1
-            print(f"{path.stem}: could not be judged: {error}", file=sys.stderr)
-            continue
-        save_entry(entry, out)
-        write_ledger(out)
-        print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
-        for effect in entry.effects:
-            print(f"    {effect.says}: {describe(effect)}: {effect.verdict}", flush=True)
-    print(out / "ledger.md")
-    if arguments.publish:
-        try:
-            print(publish(out))
-        except ExpectedError as error:
-            return fail(error)
-    return 1 if failed else 0
-
+from overparam.commands.claims import main
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(main())

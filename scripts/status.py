@@ -1,31 +1,8 @@
-"""Say how a sweep stands that runs elsewhere: python scripts/status.py logs/model_wise."""
+"""Say how a sweep stands that runs elsewhere; installed as overparam-status."""
 
-import argparse
 import sys
-from pathlib import Path
 
-
-def main() -> int:
-    """Print the state of the folder's runs; return 1 if some have failed, 2 if there is no such folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="a sweep's folder, <paths.logs>/<name>")
-    folder = parser.parse_args().folder
-    if not folder.is_dir():
-        print(f"error: there is no folder {folder}", file=sys.stderr)
-        return 2
-    from overparam.runs.state import State, read_failure, run_directories, state
-    from overparam.sweeps.progress import print_failures, print_running
-
-    runs = {run_dir: state(run_dir) for run_dir in run_directories(folder)}
-    counts = {name: list(runs.values()).count(name) for name in State}
-    print(f"{folder}: {len(runs)} runs, " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    print_running([run_dir for run_dir, name in runs.items() if name == State.RUNNING])
-    failures = {run_dir: read_failure(run_dir) for run_dir, name in runs.items() if name == State.FAILED}
-    recorded = {run_dir: failure for run_dir, failure in failures.items() if failure is not None}
-    if recorded:
-        print_failures(recorded)
-    return 1 if failures else 0
-
+from overparam.commands.status import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,34 +1,9 @@
-"""Train one run, or with -m a sweep of runs; see configs/train.yaml and configs/experiment/."""
+"""Train one run, or with -m a sweep of runs; installed as overparam-train."""
 
-import logging
 import sys
-import warnings
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from overparam.commands.train import main
 
-from overparam.errors import ExpectedError, fail, run_script
-
-
-@hydra.main(version_base="1.3", config_path="../configs", config_name="train")
-def run(cfg: DictConfig) -> float | None:
-    """Train the composed config; return what a hyperparameter search minimizes."""
-    from overparam.packs.job import run_job
-
-    alone = HydraConfig.get().mode == RunMode.RUN
-    try:
-        return run_job(cfg, show=alone)
-    except ExpectedError as error:
-        if alone:
-            sys.exit(fail(error))  # Hydra would print a line of its own first
-        raise
-
-
+# Hydra's completion of `python scripts/train.py` looks for the word @hydra.main in this file.
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("hydra", "hydra_plugins", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
-    sys.exit(run_script(run))
+    sys.exit(main())

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import read_metrics
 from overparam.measures.subject import take
-from overparam.runs.provenance import ROOT
+from overparam.paths import CONFIGS
 from overparam.training.build import assemble
 from overparam.training.run import run_directory, train
 
@@ -15,7 +15,7 @@ CHEAP = "measures=[norms,margins,sharpness,rank,units,memorization,bounds]"
 
 
 def config(logs, *overrides):
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         fixed = ["logger=local", f"paths.logs={logs}", "trainer.max_steps=12", "data.n_train=60"]
         return compose("train", overrides=[*fixed, "trainer.accelerator=cpu", *overrides])
 
@@ -57,7 +57,7 @@ def test_without_measures_there_are_no_columns(runs):
 
 @pytest.mark.parametrize("model", ["mlp", "preact_resnet18"])
 def test_every_measure_works_on_mlps_and_resnets(tmp_path, model):
-    names = sorted(path.stem for path in (ROOT / "configs" / "measures").glob("*.yaml"))
+    names = sorted(path.stem for path in (CONFIGS / "measures").glob("*.yaml"))
     small = [
         "model.width=2",
         "data.label_noise=0.3",

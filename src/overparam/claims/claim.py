@@ -12,9 +12,9 @@ from yaml import YAMLError
 
 from overparam.analysis.lines import claim_figure
 from overparam.errors import ConfigError
-from overparam.runs.provenance import ROOT
+from overparam.paths import CONFIGS
 
-FOLDER = ROOT / "configs" / "claim"
+FOLDER = CONFIGS / "claim"
 KEYS = {
     "number",  # of the claim in the ledger; several files may judge one
     "claim",  # what is claimed, in a sentence
@@ -49,7 +49,7 @@ def load_claim(path: Path) -> DictConfig:
     if "experiment" in claim.source:
         for key in ("experiment", "after"):
             name = claim.source.get(key)
-            if name and not (ROOT / "configs" / "experiment" / f"{name}.yaml").exists():
+            if name and not (CONFIGS / "experiment" / f"{name}.yaml").exists():
                 raise ConfigError(f"{path.name}: source.{key}: there is no experiment {name}")
     for name, effect in claim.effects.items():
         where = f"{path.name}: effects.{name}"

@@ -10,7 +10,6 @@ from overparam.claims.claim import FOLDER
 from overparam.claims.ledger import Entry, read_entries, table_lines
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
-from overparam.runs.provenance import ROOT
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
 
@@ -36,7 +35,7 @@ VERDICTS: dict[Verdict, str] = {
 EFFECT_COLUMNS = ("claim", "effect", "says", "above", "mean", "half_width", "verdict", "values")
 
 
-def publish(out: Path, root: Path = ROOT) -> Path:
+def publish(out: Path, root: Path) -> Path:
     """Write the ledger in `out` to `root`, with figures, effects and run identities; return the page.
 
     Raises:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
 from overparam.claims.trained import Place, train_sweeps
-from overparam.runs.provenance import ROOT
+from overparam.paths import CONFIGS
 from overparam.studies.study import study as apply_study
 
 Sweeps = Mapping[str, Sequence[str]]
@@ -93,7 +93,7 @@ def studied(
         knobs: values for the study other than its file's.
     """
     (directories,) = train_sweeps(place, experiment, [overrides], replicate)
-    config: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "study" / f"{study}.yaml"))
+    config: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "study" / f"{study}.yaml"))
     function, group = get_method(config.pop("_target_")), config.pop("group")
     names = _names(directories)
     table = apply_study(directories[0].parent, study, function, group, {**config, **knobs}, names)

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.errors import ConfigError
-from overparam.runs.provenance import ROOT
+from overparam.paths import CONFIGS
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
 from overparam.sweeps.sweep import run_sweep
@@ -58,14 +58,14 @@ def train_sweeps(
         "pack=auto",
     ]
     try:
-        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             return _train([[*common, *overrides] for overrides in sweeps])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(" ".join(str(error).split()).partition(" Config search path:")[0]) from error
 
 
 def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
-    """Do what `scripts/train.py -m` does with each of these command lines, but all in one sweep."""
+    """Do what `overparam-train -m` does with each of these command lines, but all in one sweep."""
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     context = HydraContext(config_loader=hydra.config_loader, callbacks=None)  # type: ignore[arg-type]

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from overparam.data.module import Split
 from overparam.errors import ConfigError
-from overparam.runs.summary import SUMMARY, WEIGHTS
+from overparam.runs.summary import SUMMARY, WEIGHTS, read_summary
 from overparam.training.build import Parts, assemble, network_of
 from overparam.training.evaluation import evaluate
 from overparam.training.objective import Loss
@@ -29,6 +31,24 @@ class FinishedRun:
     train: Split
     test: Split
     loss: Loss
+    summary: dict[str, Any]  # what summary.json says
+
+    @torch.no_grad()
+    def predict(self, x: Tensor | ArrayLike) -> Tensor:
+        """Return the outputs [N, K] of the network in eval mode for inputs [N, *input_shape].
+
+        Images as uint8 are normalized as in training; anything else is given to the network as it is, in the
+        network's dtype.
+        """
+        net, normalization = self.net.eval(), self.train.normalization
+        weight = next(net.parameters())
+
+        def outputs(batch: Tensor) -> Tensor:
+            if batch.dtype == torch.uint8 and normalization is not None:
+                batch = normalization(batch)
+            return net(batch.to(weight))
+
+        return torch.cat([outputs(batch) for batch in torch.as_tensor(x).split(BATCH)])
 
     def new_net(self) -> nn.Module:
         """Return the network at step 0, in eval mode."""
@@ -51,9 +71,9 @@ def load_run(run_dir: Path) -> FinishedRun:
     parts.data.setup()
     net = network_of(parts.build_module())
     net.load_state_dict(torch.load(run_dir / WEIGHTS, map_location="cpu", weights_only=True))
-    splits = parts.data.splits()
+    splits, summary = parts.data.splits(), read_summary(run_dir) or {}
     train, test = (s if isinstance(s, Split) else s.held() for s in (splits["train"], splits["test"]))
-    return FinishedRun(run_dir.name, cfg, parts, net.eval(), train, test, parts.loss)
+    return FinishedRun(run_dir.name, cfg, parts, net.eval(), train, test, parts.loss, summary)
 
 
 def loss_and_error(net: nn.Module, split: Split, loss: Loss) -> tuple[float, float]:

@@ -1,0 +1,84 @@
+"""Judge the field's claims by runs of this machine, and write the ledger.
+
+overparam-claims                          all claims; what is trained already is not trained again
+overparam-claims --only 01_model_wise     one of them, or several
+overparam-claims --only my_claim.yaml     a claim of your own
+overparam-claims --seeds 5 6 7 8 9        other seeds, in a ledger of their own
+overparam-claims --publish                and write CLAIMS.md and its figures, from all claims
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from overparam.commands.start import use_callers_files
+from overparam.errors import ExpectedError, fail
+
+SEEDS = [0, 1, 2, 3, 4]
+
+
+def main() -> int:
+    """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
+    try:
+        return _judge_claims()
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+
+
+def _judge_claims() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1 2 3 4")
+    parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
+    parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
+    arguments = parser.parse_args()
+    use_callers_files()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
+
+    import torch
+
+    from overparam.claims.claim import FOLDER, load_claim
+    from overparam.claims.ledger import describe, judge, save_entry, write_ledger
+    from overparam.claims.publish import publish
+    from overparam.claims.trained import Place
+
+    chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    paths = [Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml" for name in chosen]
+    try:
+        for path in paths:
+            load_claim(path)
+    except ExpectedError as error:
+        return fail(error)
+    torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
+    place = Place(arguments.logs, tuple(arguments.seeds))
+    out = arguments.logs / "claims"
+    if arguments.seeds != SEEDS:
+        out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
+    out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path in paths:
+        try:
+            entry = judge(path, place, out)
+        except (ExpectedError, RuntimeError, ValueError, FileNotFoundError) as error:
+            failed += 1
+            print(f"{path.stem}: could not be judged: {error}", file=sys.stderr)
+            continue
+        save_entry(entry, out)
+        write_ledger(out)
+        print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
+        for effect in entry.effects:
+            print(f"    {effect.says}: {describe(effect)}: {effect.verdict}", flush=True)
+    print(out / "ledger.md")
+    if arguments.publish:
+        try:
+            print(publish(out, Path.cwd()))
+        except ExpectedError as error:
+            return fail(error)
+    return 1 if failed else 0

@@ -1,0 +1,32 @@
+"""Say what a command line of overparam-train would run, and what it would cost; nothing is trained.
+
+overparam-plan -m experiment=model_wise plan.json=plan.json
+"""
+
+import logging
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from overparam.commands.start import start_hydra
+from overparam.errors import ExpectedError, fail
+from overparam.paths import CONFIGS
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="plan")
+def run(cfg: DictConfig) -> None:
+    """Plan the one run of the composed config."""
+    from overparam.sweeps.plan import report
+
+    try:
+        report([(cfg, HydraConfig.get().overrides.task)], cfg.plan.json)
+    except ExpectedError as error:
+        sys.exit(fail(error))  # Hydra would print a line of its own first
+
+
+def main() -> int:
+    """Do what the command line says; return the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    return start_hydra(run)

@@ -1,0 +1,33 @@
+"""Make the figures, tables and local page of a sweep again: overparam-report logs/model_wise."""
+
+import argparse
+from pathlib import Path
+
+from overparam.commands.start import use_callers_files
+from overparam.errors import fail
+
+
+def main() -> int:
+    """Report on the folder named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a sweep's folder, <paths.logs>/<name>")
+    parser.add_argument(
+        "--workspace",
+        action="store_true",
+        help="save a W&B view of the sweep instead (needs wandb-workspaces)",
+    )
+    arguments = parser.parse_args()
+    use_callers_files()
+    folder = arguments.folder.resolve()
+    from overparam.analysis.report import report, workspace
+
+    try:
+        if arguments.workspace:
+            print(workspace(folder))
+        else:
+            report(folder)
+    except (FileNotFoundError, ValueError) as error:
+        return fail(str(error))
+    except ImportError as error:
+        return fail(f"{error.name} is missing: pip install wandb-workspaces==0.4.13")
+    return 0

@@ -1,0 +1,29 @@
+"""Say how a sweep stands that runs elsewhere: overparam-status logs/model_wise."""
+
+import argparse
+from pathlib import Path
+
+from overparam.commands.start import use_callers_files
+from overparam.errors import fail
+
+
+def main() -> int:
+    """Print the state of the folder's runs; return 1 if some have failed, 2 if there is no such folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="a sweep's folder, <paths.logs>/<name>")
+    folder = parser.parse_args().folder
+    use_callers_files()
+    if not folder.is_dir():
+        return fail(f"there is no folder {folder}")
+    from overparam.runs.state import State, read_failure, run_directories, state
+    from overparam.sweeps.progress import print_failures, print_running
+
+    runs = {run_dir: state(run_dir) for run_dir in run_directories(folder)}
+    counts = {name: list(runs.values()).count(name) for name in State}
+    print(f"{folder}: {len(runs)} runs, " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    print_running([run_dir for run_dir, name in runs.items() if name == State.RUNNING])
+    failures = {run_dir: read_failure(run_dir) for run_dir, name in runs.items() if name == State.FAILED}
+    recorded = {run_dir: failure for run_dir, failure in failures.items() if failure is not None}
+    if recorded:
+        print_failures(recorded)
+    return 1 if failures else 0

@@ -1,0 +1,37 @@
+"""Train one run, or with -m a sweep of runs; see configs/train.yaml and configs/experiment/."""
+
+import logging
+import sys
+import warnings
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from overparam.commands.start import start_hydra
+from overparam.errors import ExpectedError, fail
+from overparam.paths import CONFIGS
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def run(cfg: DictConfig) -> float | None:
+    """Train the composed config; return what a hyperparameter search minimizes."""
+    from overparam.packs.job import run_job
+
+    alone = HydraConfig.get().mode == RunMode.RUN
+    try:
+        return run_job(cfg, show=alone)
+    except ExpectedError as error:
+        if alone:
+            sys.exit(fail(error))  # Hydra would print a line of its own first
+        raise
+
+
+def main() -> int:
+    """Do what the command line says; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in ("hydra", "hydra_plugins", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
+    return start_hydra(run)
