@@ -11,10 +11,9 @@ from unittest.mock import patch
 
 import torch
 
-from overparam.packs.evaluation import PackEvaluation
 from overparam.packs.module import PackModule
 from overparam.training.build import assemble
-from overparam.training.evaluation import log_spaced_steps
+from overparam.training.evaluation import Evaluation, log_spaced_steps
 from tests.bench import sweep
 from tests.bench.pairs import DEVICE, Result, clock
 
@@ -87,9 +86,9 @@ def run(short: bool) -> Result:
     table.append("|---|" + "---|" * (len(parts) + 1))
     for workload in sweep.workloads(short):
         seconds: Counter[str] = Counter()
-        with timed(PackModule, "training_step", seconds), timed(PackEvaluation, "_log", seconds):
+        with timed(PackModule, "training_step", seconds), timed(Evaluation, "_evaluate", seconds):
             whole = sweep.seconds("packed", workload)
-        steps, evaluation = seconds["training_step"], seconds["_log"]
+        steps, evaluation = seconds["training_step"], seconds["_evaluate"]
         shares = [steps, evaluation, whole - steps - evaluation, products(workload)]
         table.append(" | ".join([f"| {workload.name}", *(f"{share / whole:.0%}" for share in shares)]) + " |")
     return Result(table)

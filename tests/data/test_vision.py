@@ -87,8 +87,8 @@ def test_inputs_are_torchvisions_normalized_images(name, folder):
             picture = transforms.ToPILImage()(image)
             torch.testing.assert_close(x, normalize(transforms.ToTensor()(picture)), rtol=0, atol=2e-6)
     batches = list(data.test.batches(30))
-    assert [len(x) for x, _, _ in batches] == [30, 30, 30, 10]
-    assert torch.equal(torch.cat([x for x, _, _ in batches]), data.test.inputs())
+    assert [len(x) for x, *_ in batches] == [30, 30, 30, 10]
+    assert torch.equal(torch.cat([x for x, *_ in batches]), data.test.inputs())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from overparam.loggers.metrics_table import read_metrics
-from overparam.training.run import run_directory, train
+from overparam.runs.identity import run_directory
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 GOLDEN = Path(__file__).with_name("digits_mlp.json")

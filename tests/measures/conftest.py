@@ -9,6 +9,7 @@ from overparam.data.module import Split
 from overparam.measures.subject import Subject
 from overparam.models.mlp import MLP
 from overparam.models.preact_resnet import PreActResNet
+from overparam.training.objective import cross_entropy
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def split(shape, n=24, classes=3, seed=0):
     return Split(x, y, torch.arange(n) % 4 == 0)
 
 
-def subject_of(net, shape, loss="cross_entropy"):
+def subject_of(net, shape, loss=cross_entropy):
     initial = copy.deepcopy(net)
     with torch.no_grad():
         for parameter in net.parameters():

@@ -6,6 +6,7 @@ from overparam.measures.curvature import hessian, sam_sharpness
 from overparam.measures.subject import Subject
 from overparam.measures.tangent_kernel import centered_alignment, tangent_kernel, tangent_kernel_change
 from overparam.models.linear import Linear
+from overparam.training.objective import cross_entropy, mse
 from tests.measures.conftest import split
 
 
@@ -21,7 +22,7 @@ def flat_loss(subject):
     return loss, start
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("loss", [cross_entropy, mse])
 def test_top_eigenvalue_and_trace_are_those_of_the_dense_hessian(subject, loss):
     subject = Subject(subject.net, subject.initial, subject.train, subject.test, loss)
     dense = torch.autograd.functional.hessian(*flat_loss(subject))
@@ -37,7 +38,7 @@ def test_hessian_of_linear_regression_is_the_gram_matrix():
     target = torch.randn(30, 1, dtype=torch.float64)
     train = type(data)(data.x, target, data.noisy)
     net = Linear((4,), 1, bias=False).double()
-    row = hessian(Subject(net, net, train, train, "mse"), trace_products=9)
+    row = hessian(Subject(net, net, train, train, mse), trace_products=9)
     gram = 2 * data.x.T @ data.x / 30
     assert row["hessian_top"] == pytest.approx(torch.linalg.eigvalsh(gram)[-1].item(), rel=1e-4)
 
@@ -68,7 +69,7 @@ def test_tangent_kernel_is_the_product_of_jacobians(subject):
 def test_kernel_of_a_linear_model_never_changes():
     data = split((4,))
     net, start = Linear((4,), 3).double(), Linear((4,), 3, init="normal").double()
-    row = tangent_kernel_change(Subject(net, start, data, data, "cross_entropy"))
+    row = tangent_kernel_change(Subject(net, start, data, data, cross_entropy))
     assert row["kernel_change"] == pytest.approx(0, abs=1e-12)
 
 

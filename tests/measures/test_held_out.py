@@ -6,12 +6,17 @@ import torch
 from overparam.data.digits import Digits
 from overparam.measures.held_out import held_out
 from overparam.measures.subject import Subject
+from overparam.training.evaluation import evaluate
 from tests.measures.conftest import split
 
 
 def test_it_is_the_error_on_the_samples_held_out(mlp):
     kept = split((5,), n=30, seed=7)
-    row = held_out(Subject(mlp.net, mlp.initial, mlp.train, mlp.test, mlp.loss, kept), batch_size=7)
+    subject = Subject(
+        *(mlp.net, mlp.initial, mlp.train, mlp.test, mlp.loss, kept),
+        evaluate=lambda split, size: evaluate(mlp.net, split, mlp.loss, size),
+    )
+    row = held_out(subject, batch_size=7)
     outputs = mlp.net(kept.x)
     assert row["held_out_error"] == (outputs.argmax(1) != kept.y).double().mean().item()
     loss = torch.nn.functional.cross_entropy(outputs, kept.y).item()

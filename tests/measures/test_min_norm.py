@@ -9,12 +9,14 @@ from overparam.exact.gradient_descent import descent_path, min_norm_solution
 from overparam.measures.min_norm import min_norm
 from overparam.measures.subject import Subject
 from overparam.models.linear import Linear
+from overparam.runs.identity import run_directory
 from overparam.training.finished import load_run
-from overparam.training.run import run_directory, train
+from overparam.training.objective import mse
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 
-def linear_subject(bias, loss="mse"):
+def linear_subject(bias, loss=mse):
     torch.manual_seed(0)
     x, y = torch.randn(6, 15, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
     data = Split(x, y, torch.zeros(6, dtype=torch.bool))

@@ -82,7 +82,7 @@ def test_what_cannot_be_padded_is_packed_by_equals():
         (
             ["optimizer._target_=torch.optim.Adagrad", "~optimizer.betas"],
             "all",
-            "Adagrad cannot be packed",
+            "their optimizer, Adagrad",
         ),
     ],
 )

@@ -5,12 +5,11 @@ import math
 import pytest
 import torch
 
-from overparam.packs.evaluation import PackEvaluation
 from overparam.packs.pack import train_pack
 from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
 from overparam.runs.state import AlreadyRunning, lock, read_failure
-from overparam.training.evaluation import Diverged
+from overparam.training.evaluation import Diverged, Evaluation
 from overparam.training.run import train
 from tests.conftest import read_json
 
@@ -155,14 +154,14 @@ class Killed(BaseException):
 @pytest.fixture
 def killed_at(monkeypatch):
     """Kills packs at a step, if one is set; checkpoints are written after every chunk."""
-    evaluate, at = PackEvaluation._log, []
+    evaluate, at = Evaluation._evaluate, []
 
     def log(self, trainer, module):
         if trainer.global_step in at:
             raise Killed
         evaluate(self, trainer, module)
 
-    monkeypatch.setattr(PackEvaluation, "_log", log)
+    monkeypatch.setattr(Evaluation, "_evaluate", log)
     return at
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from overparam.loggers.metrics_table import read_metrics
-from overparam.training.run import run_directory, train
+from overparam.runs.identity import run_directory
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 LR = 0.4

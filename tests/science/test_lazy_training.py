@@ -11,6 +11,7 @@ from overparam.measures.norms import norms
 from overparam.measures.subject import Subject
 from overparam.measures.tangent_kernel import tangent_kernel_change
 from overparam.models.mlp import MLP
+from overparam.training.objective import mse
 
 WIDTHS, SEEDS = (512, 2048, 8192), 16
 
@@ -21,7 +22,7 @@ def trained(width, seed):
     data = Split(x, torch.sign(x[:, :1]), torch.zeros(8, dtype=torch.bool))
     # A smooth activation: ReLUs that switch bend the line of the kernel at these widths.
     net = MLP((10,), 1, width, activation="tanh", init="lecun", parametrization="ntk").double()
-    subject = Subject(net, copy.deepcopy(net), data, data, "mse")
+    subject = Subject(net, copy.deepcopy(net), data, data, mse)
     optimizer = torch.optim.SGD(net.parameters(), 0.5)
     for _ in range(20):
         optimizer.zero_grad()

@@ -7,9 +7,12 @@ import torch.nn.functional as F
 from lightning.pytorch.plugins import MixedPrecision
 
 from overparam.data.loader import BatchOrder
+from overparam.runs.identity import run_directory
 from overparam.training.build import assemble, build_trainer
-from overparam.training.module import mean_loss, per_sample_loss
-from overparam.training.run import run_directory, train
+from overparam.training.checkpoint import TimedCheckpoint
+from overparam.training.module import SupervisedModule
+from overparam.training.objective import cross_entropy, mean_loss
+from overparam.training.run import checkpoint_step, train
 
 STEPS = 70  # more than two chunks
 
@@ -63,38 +66,94 @@ def test_training_is_the_plain_loop(small, overrides, options):
 def fit(cfg, *callbacks, **arguments):
     parts = assemble(cfg)
     module = parts.build_module()
-    trainer = build_trainer(cfg, callbacks=list(callbacks), logger=False, **arguments)
+    trainer = build_trainer(cfg, parts.data, callbacks=list(callbacks), logger=False, **arguments)
     trainer.fit(module, datamodule=parts.data)
     assert trainer.global_step == cfg.trainer.max_steps
     return module.net.state_dict()
 
 
-class Hooked(L.Callback):
-    """Sees every step, so that steps go through Lightning's wrappers."""
+FUSED = (
+    (),
+    ("optimizer=sgd", "scheduler=cosine", "data.batch_size=16", "clip_norm=0.1", "model.dropout=0.2"),
+    ("trainer.precision=bf16-mixed", "model=cnn3", "data.batch_size=16", "data.crop=1"),
+    ("trainer.precision=64-true", "loss=mse", "scheduler=warmup_cosine", "scheduler.milestones=[7]"),
+)
 
-    steps = 0
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        self.steps += trainer.global_step == self.steps
+def left(cfg):
+    return [(run_directory(cfg) / name).read_bytes() for name in ("metrics.csv", "weights.pt")]
 
 
 @pytest.mark.parametrize(
-    "overrides",
-    [
-        (),
-        ("optimizer=sgd", "scheduler=cosine", "data.batch_size=16", "clip_norm=0.1"),
-        ("trainer.precision=bf16-mixed",),
-        ("trainer.precision=64-true", "loss=mse"),
-    ],
-    ids=["adam", "sgd, cosine, clipped", "bf16", "float64, mse"],
+    "overrides", FUSED, ids=["adam", "sgd, cosine, clipped, dropout", "bf16", "float64, mse"]
 )
-def test_the_short_way_through_a_step_gives_the_same_weights(small, tmp_path, overrides):
-    cfg = small("model.width=8", *overrides)
-    hooked = Hooked()
-    by_lightning = fit(cfg, hooked, default_root_dir=tmp_path)
-    assert hooked.steps == 40
-    for name, weight in fit(cfg, default_root_dir=tmp_path).items():
-        assert torch.equal(weight, by_lightning[name])
+def test_fused_steps_are_the_steps_one_by_one_to_the_bit(small, tmp_path, overrides, monkeypatch):
+    fused = []
+    steps = SupervisedModule._fused_steps
+    monkeypatch.setattr(
+        SupervisedModule, "_fused_steps", lambda self, xs, ys: fused.append(len(xs)) or steps(self, xs, ys)
+    )
+    auto = small("model.width=8", *overrides)
+    train(auto)
+    assert sum(fused) == 40
+    assert max(fused) > 1
+    single = small(
+        "model.width=8", "trainer.fused_steps=false", f"paths.logs={tmp_path / 'single'}", *overrides
+    )
+    train(single)
+    assert sum(fused) == 40
+    assert run_directory(auto).name == run_directory(single).name
+    assert left(auto) == left(single)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("first", "then"), [("auto", "false"), ("false", "auto")])
+def test_a_run_may_go_on_with_steps_fused_or_not(small, tmp_path, monkeypatch, first, then):
+    options = ("data.batch_size=16", "model.dropout=0.2", "checkpoint_seconds=0", "scheduler=cosine")
+    whole = small(*options, f"paths.logs={tmp_path / 'whole'}")
+    train(whole)
+    save = TimedCheckpoint.on_train_batch_end
+
+    def interrupt(self, trainer, *rest):
+        save(self, trainer, *rest)
+        if trainer.global_step >= 20:
+            raise Interrupted
+
+    monkeypatch.setattr(TimedCheckpoint, "on_train_batch_end", interrupt)
+    with pytest.raises(Interrupted):
+        train(small(*options, f"trainer.fused_steps={first}"))
+    monkeypatch.undo()
+    cfg = small(*options, f"trainer.fused_steps={then}")
+    assert 20 <= checkpoint_step(run_directory(cfg)) < 40
+    train(cfg)
+    assert left(cfg) == left(whole)
+
+
+class Sees(L.Callback):
+    def on_train_batch_end(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.fused_steps=false",
+        "+trainer.accumulate_grad_batches=2",
+        "+trainer.gradient_clip_val=1.0",
+        "+trainer.detect_anomaly=true",
+        "+trainer.profiler=simple",
+        "scheduler=plateau",
+        "callbacks=lr_monitor",
+        "callbacks=ema",
+        "+callbacks.sees._target_=tests.training.test_module.Sees",
+    ],
+)
+def test_steps_are_not_fused_where_something_looks_into_one(small, override, monkeypatch):
+    monkeypatch.setattr(SupervisedModule, "_fused_steps", None)
+    train(small("trainer.max_steps=4", "data.batch_size=16", override))
 
 
 def test_scaled_gradients_are_clipped_at_their_own_norm(small, tmp_path):
@@ -131,9 +190,9 @@ def test_mean_loss_has_the_gradient_of_the_mean_to_the_bit(n):
     y = torch.randint(10, (n,), generator=generator)
     outputs = torch.randn(n, 10, generator=generator)
     gradients = []
-    for loss in (mean_loss, lambda *given: per_sample_loss(*given).mean()):
+    for loss in (mean_loss, lambda loss, *given: loss(*given).mean()):
         leaf = outputs.clone().requires_grad_()
-        loss("cross_entropy", leaf, y).backward()
+        loss(cross_entropy, leaf, y).backward()
         gradients.append(leaf.grad)
     assert torch.equal(*gradients)
 

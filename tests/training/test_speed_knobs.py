@@ -5,9 +5,9 @@ import torch
 
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import read_metrics
-from overparam.runs.identity import identity
+from overparam.runs.identity import identity, run_directory
 from overparam.training.build import assemble
-from overparam.training.run import run_directory, train
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 SGD = ("optimizer=sgd", "optimizer.lr=0.05", "data.label_noise=0.2")
@@ -94,7 +94,7 @@ def test_channels_last_reaches_the_convolutions():
         (("channels_last=sometimes",), "channels_last must be true or false, got 'sometimes'"),
         (("compile=maybe",), "compile must be a valid boolean"),
         (("optimizer.fused=yes please",), "optimizer.fused must be a valid boolean"),
-        (("trainer.precision=16-mixed",), "trainer.precision=16-mixed is not to be had on the CPU"),
+        (("trainer.precision=16-mixed",), "trainer.precision=16-mixed is not supported on the CPU"),
     ],
 )
 def test_says_why_not(overrides, message):

@@ -317,11 +317,21 @@ def build_evaluation(cfg: DictConfig) -> Evaluation:
 def build_trainer(cfg: DictConfig, data: PoolDataModule | StreamedData, **arguments: Any) -> L.Trainer:
     """Return the Trainer of `cfg.trainer`, with the lab's own choices where it makes none; raises `ConfigError`."""
     node = _without(cfg.trainer, "fused_steps")
+    streams = isinstance(data, StreamedData)
     usual = {
         **{"max_epochs": -1, "num_sanity_val_steps": 0, "enable_progress_bar": False},
-        **{"enable_model_summary": False, "use_distributed_sampler": isinstance(data, StreamedData)},
+        **{"enable_model_summary": False, "use_distributed_sampler": streams},
     }
+    if not streams or not _validates(cfg):
+        # Then evaluations are the validations, and callbacks that watch one look there, not at the end of an epoch.
+        usual |= {"check_val_every_n_epoch": None, "val_check_interval": cfg.trainer.max_steps}
     return build("trainer", node, **{k: v for k, v in usual.items() if k not in node}, **arguments)
+
+
+def _validates(cfg: DictConfig) -> bool:
+    """Return whether the module has a validation of its own, which Lightning runs on a validation loader."""
+    own = target("module", cfg.module) if cfg.get("module") else SupervisedModule
+    return getattr(own, "validation_step", None) is not L.LightningModule.validation_step
 
 
 def _without(node: DictConfig, *names: str) -> DictConfig:
