@@ -12,10 +12,9 @@ from omegaconf import OmegaConf
 from overparam.claims import trained
 from overparam.runs.identity import flat_values, identity
 from overparam.runs.published import PUBLISHED
-from overparam.runs.summary import SUMMARY, write_json
+from overparam.runs.summary import SUMMARY, WEIGHTS, write_json
 from overparam.sweeps.grid import expand
 from overparam.training.build import resolve
-from overparam.training.checkpoint import WEIGHTS
 from tests.conftest import CONFIGS, ROOT, compose_config
 
 BYTES = b"stand-in for weights"

@@ -3,30 +3,28 @@
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+from omegaconf import DictConfig
+
+from overparam.runs.code import (
+    CALLER,
+    PROVENANCE,
+    caller_commit,
+    calling_folder,
+    lab_commit,
+    sources,
+    uncommitted_changes,
+)
+from overparam.runs.summary import write_json
+
 COMMAND = "OVERPARAM_COMMAND"  # environment variable; launchers hand the environment on
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb")
-
-
-@lru_cache(maxsize=1)
-def _git_state() -> tuple[str | None, str]:
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    try:
-        return git("rev-parse", "HEAD").strip(), git("diff", "HEAD")
-    except (OSError, subprocess.CalledProcessError):
-        return None, ""
 
 
 @lru_cache(maxsize=1)
@@ -40,21 +38,29 @@ def command_line() -> list[str]:
 
 
 @contextmanager
-def workers_know_the_command() -> Iterator[None]:
-    """Give processes and jobs that are started meanwhile this process's `command_line`."""
-    os.environ[COMMAND] = json.dumps(command_line())
+def export_command_line() -> Iterator[None]:
+    """Give processes and jobs that are started meanwhile this process's `command_line` and working directory."""
+    os.environ.update({COMMAND: json.dumps(command_line()), CALLER: str(calling_folder())})
     try:
         yield
     finally:
-        del os.environ[COMMAND]
+        del os.environ[COMMAND], os.environ[CALLER]
 
 
-def provenance(device: str) -> dict[str, Any]:
-    """Return commit, versions, device, host and the command line behind this process."""
-    commit, diff = _git_state()
-    return {
-        "git_commit": commit,
-        "git_dirty": bool(diff),
+def write_provenance(run_dir: Path, cfg: DictConfig, device: str) -> None:
+    """Write where a run's result comes from: code, versions, device, host and the command line.
+
+    Args:
+        run_dir: the run's directory.
+        cfg: the run's config.
+        device: what it is trained on.
+    """
+    changes = uncommitted_changes()
+    record = {
+        "git_commit": lab_commit(),
+        "git_dirty": bool(changes),
+        "caller_commit": caller_commit(),
+        "sources": sources(cfg),
         "versions": _versions(),
         "python": platform.python_version(),
         "device": device,
@@ -63,8 +69,6 @@ def provenance(device: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "command": command_line(),
     }
-
-
-def uncommitted_changes() -> str:
-    """Return the diff of tracked files against the commit; empty if there is none."""
-    return _git_state()[1]
+    write_json(run_dir / PROVENANCE, record)
+    if changes:
+        (run_dir / "uncommitted.diff").write_text(changes)

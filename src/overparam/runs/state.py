@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from filelock import FileLock, Timeout
 from overparam.errors import ExpectedError
 from overparam.runs.summary import SUMMARY, write_json
 
-FAILURE, LOCK = "failure.json", ".lock"
+FAILURE, LOCK, REPLACED = "failure.json", ".lock", ".replaced"
 
 
 class RunFailed(Exception):
@@ -79,6 +80,22 @@ def is_locked(run_dir: Path) -> bool:
         return True
 
 
+def set_aside(run_dir: Path) -> None:
+    """Move a finished run to `<sweep>/.replaced/<identity>-<UTC time>/`, where nothing looks for runs.
+
+    Raises:
+        AlreadyRunning: if another process has the run in hand.
+    """
+    place = run_dir.parent / REPLACED / f"{run_dir.name}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    try:
+        with lock(run_dir):
+            if (run_dir / SUMMARY).exists():  # else another process was faster
+                place.parent.mkdir(exist_ok=True)
+                run_dir.rename(place)
+    except Timeout as error:
+        raise AlreadyRunning(f"{run_dir} is being trained by another process") from error
+
+
 def read_failure(run_dir: Path) -> Failure | None:
     """Return the last failure of a run that has not finished since, or None."""
     path = run_dir / FAILURE
@@ -106,8 +123,7 @@ def describe(error: BaseException) -> str:
 def run_directories(folder: Path) -> list[Path]:
     """Return the directories of a sweep's runs; one that is waiting for its turn is empty."""
     known = ("config.yaml", SUMMARY, FAILURE, LOCK)
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
     return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and (any((path / name).exists() for name in known) or not any(path.iterdir()))
+        path for path in folders if any((path / name).exists() for name in known) or not any(path.iterdir())
     ]

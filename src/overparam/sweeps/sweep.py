@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from overparam.errors import ExpectedError
-from overparam.runs.provenance import workers_know_the_command
+from overparam.runs.code import other_code
+from overparam.runs.provenance import export_command_line
 from overparam.runs.state import (
     AlreadyRunning,
     Failure,
@@ -24,6 +26,7 @@ from overparam.runs.state import (
     describe,
     read_failure,
     record_failure,
+    set_aside,
     state,
 )
 from overparam.sweeps.grid import Run, expand
@@ -68,6 +71,11 @@ def run_sweep(
     """
     runs = expand(loader, master, grid)
     finished = [run for run in runs if state(run.directory) == State.FINISHED]
+    outdated = made_by_other_code(finished)
+    if outdated:
+        _say_other_code(outdated, len(finished), master.retrain)
+    if master.retrain:
+        finished = [run for run in finished if run.directory not in outdated]
     done = {run.directory for run in finished}
     failed: dict[Path, Failure] = {}
     todo = []
@@ -82,6 +90,9 @@ def run_sweep(
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
+        if master.retrain:
+            for directory in outdated:
+                set_aside(directory)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         polls = fail_fast and type(launcher).__name__ not in ("BasicLauncher", "LocalLauncher")
@@ -89,7 +100,7 @@ def run_sweep(
             [run.directory for run in finished], [run.directory for run in todo], master.objective, polls
         )
         try:
-            with progress, workers_know_the_command():
+            with progress, export_command_line():
                 results, new = _train(todo, parts, launcher)
             failed |= new
         except FirstFailure as first:
@@ -103,6 +114,17 @@ def run_sweep(
         failed = {run_dir: failure for run_dir, failure in failed.items() if state(run_dir) != State.FINISHED}
     _report(runs, failed, max_attempts)
     return results
+
+
+def made_by_other_code(finished: Sequence[Run]) -> dict[Path, str]:
+    """Return how the code that made finished runs differs from the code now, by directory, where it does."""
+    return {run.directory: code for run in finished if (code := other_code(run.directory))}
+
+
+def _say_other_code(outdated: dict[Path, str], count: int, retrain: bool) -> None:
+    codes = ", ".join(f"{code}: {times}" for code, times in Counter(outdated.values()).most_common())
+    then = "they are trained again" if retrain else "retrain=true trains them again"
+    log.info("%d of %d finished runs were made by other code (%s); %s", len(outdated), count, codes, then)
 
 
 def check(runs: Sequence[Run], launcher: Launcher) -> dict[Path, Any]:

@@ -22,11 +22,12 @@ from overparam import compat
 from overparam.allocator import keep_freed_memory
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.randomness import derive_seed
+from overparam.runs.code import finished_summary
 from overparam.runs.identity import flat_values
 from overparam.runs.metrics import read_metrics
-from overparam.runs.provenance import provenance, uncommitted_changes
+from overparam.runs.provenance import write_provenance
 from overparam.runs.state import FAILURE, AlreadyRunning, RunFailed, describe, lock, record_failure
-from overparam.runs.summary import WEIGHTS, Summary, read_summary, write_json, write_summary
+from overparam.runs.summary import WEIGHTS, Summary, read_summary, write_summary
 from overparam.training.build import (
     Parts,
     assemble,
@@ -100,8 +101,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     cfg = located(resolve(cfg))
     run_dir = Path(cfg.paths.run)
     parts = assemble(cfg)
-    if (finished := read_summary(run_dir)) is not None:
-        log.info("finished before: %s", run_dir)
+    if (finished := finished_summary(run_dir, cfg.retrain)) is not None:
         return finished
     parts.require_data()
     trainer = build_trainer(cfg, parts.data, logger=False)  # what Lightning refuses, it refuses here
@@ -221,7 +221,7 @@ def train_together(
     together.prepare(trainer)
     if compat.is_first_process():
         for member in members:
-            write_provenance(member, trainer)
+            write_provenance(member.run_dir, member.cfg, str(trainer.strategy.root_device))
     start = checkpoint if first.step else None
     trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
     evaluation.finish(trainer, together.module, is_changed=bool(together.callbacks))
@@ -278,13 +278,6 @@ def fail_loggers(member: Member) -> None:
     """Tell a run's loggers what Lightning tells them when a run alone fails."""
     for logger in member.loggers[1:]:
         logger.finalize("failed")
-
-
-def write_provenance(member: Member, trainer: L.Trainer) -> None:
-    """Write where the run's result comes from."""
-    write_json(member.run_dir / "provenance.json", provenance(str(trainer.strategy.root_device)))
-    if changes := uncommitted_changes():
-        (member.run_dir / "uncommitted.diff").write_text(changes)
 
 
 def whole_weights(net: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,257 @@
+"""Which code made a run: by the commits and the files of the classes in use."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, open_dict
+
+from overparam.analysis.collect import collect
+from overparam.errors import ExpectedError
+from overparam.runs import code
+from overparam.runs.code import PACKAGE, finished_summary, other_code, sources
+from overparam.runs.provenance import write_provenance
+from overparam.runs.state import lock, run_directories, set_aside
+from overparam.runs.summary import write_json
+from tests.conftest import ROOT, compose_config, read_json
+
+LAB = PACKAGE.name
+
+
+@pytest.fixture(autouse=True)
+def afresh() -> Iterator[Callable[[], None]]:
+    """What a process knows of the code, it knows for good; calling this stands for a new process."""
+
+    def forget() -> None:
+        for function in (code._git, code._hash, code._file_of, code._difference):
+            function.cache_clear()
+
+    forget()
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path, with code that cannot be imported."""
+    for name in ("mine/__init__.py", "mine/loss.py", "mine/nets/deep.py", "alone.py", "no_package/rule.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("raise RuntimeError('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def with_targets(*targets: str) -> DictConfig:
+    cfg = compose_config()
+    with open_dict(cfg):
+        cfg.callbacks = {f"c{i}": {"_target_": target} for i, target in enumerate(targets)}
+    return cfg
+
+
+def test_the_file_of_a_class_is_found_and_not_imported(mine: Path) -> None:
+    for target, file in {
+        "mine.loss.Focal": "mine/loss.py",
+        "mine.loss.Focal.create": "mine/loss.py",
+        "mine.Mixup": "mine/__init__.py",
+        "mine.nets.deep.Net": "mine/nets/deep.py",
+        "alone.Rule": "alone.py",
+        "no_package.rule.Rule": "no_package/rule.py",
+        "no_package.nothing.Rule": None,
+        "nowhere.Net": None,
+        "torch.optim.Adam": None,
+        "json.JSONDecoder": None,
+        f"{LAB}.models.mlp.MLP": None,
+    }.items():
+        assert list(sources(with_targets(target))) == sorted(filter(None, [LAB, file]))
+
+
+def test_classes_of_every_depth_are_in_use_but_not_those_that_only_look_on(mine: Path) -> None:
+    cfg = with_targets()
+    with open_dict(cfg):
+        cfg.scheduler = {"schedules": [{"_target_": "mine.loss.Warmup"}], "inner": {"_target_": "alone.Rule"}}
+        cfg.logger = {"_target_": "mine.nets.deep.Logger"}
+    assert list(sources(cfg)) == ["alone.py", "mine/loss.py", LAB]
+
+
+def finished(folder: Path, cfg: DictConfig) -> Path:
+    folder.mkdir(parents=True)
+    write_provenance(folder, cfg, "cpu")
+    write_json(folder / "summary.json", {"config": {}})
+    return folder
+
+
+def test_a_changed_file_of_a_class_in_use_is_other_code(mine: Path, afresh: Callable[[], None]) -> None:
+    run_dir = finished(mine / "logs" / "run", with_targets("mine.loss.Focal", "alone.Rule"))
+    (mine / "mine" / "nets" / "deep.py").write_text("x = 1\n")
+    afresh()
+    assert other_code(run_dir) is None
+    (mine / "mine" / "loss.py").write_text("x = 1\n")
+    afresh()
+    assert other_code(run_dir) == "changed mine/loss.py"
+    (mine / "alone.py").unlink()
+    afresh()
+    assert other_code(run_dir) == "changed alone.py, mine/loss.py"
+
+
+def test_another_content_of_the_labs_package_is_other_code(
+    tmp_path: Path, afresh: Callable[[], None]
+) -> None:
+    run_dir = finished(tmp_path / "run", with_targets())
+    record = read_json(run_dir / "provenance.json")
+    write_json(run_dir / "provenance.json", {**record, "sources": {LAB: "0" * 16}})
+    assert other_code(run_dir) == f"changed {LAB}"
+
+
+def test_rooms_that_training_never_imports_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, afresh: Callable[[], None]
+) -> None:
+    def hashed(file: str) -> str | None:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("x = 1\n")
+        afresh()
+        return code._hash(tmp_path.name)
+
+    monkeypatch.setattr(code, "PACKAGE", tmp_path)
+    before = hashed("models/mlp.py")
+    assert hashed("analysis/figures.py") == before
+    assert hashed("models/mine.py") != before
+
+
+def git(folder: Path, *arguments: str) -> str:
+    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    command = ["git", "-C", str(folder), *me, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, file: str, text: str) -> str:
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text(text)
+    git(folder, "add", file)
+    git(folder, "commit", "-q", "-m", file)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_the_callers_commit_counts_beside_the_labs(mine: Path, afresh: Callable[[], None]) -> None:
+    git(mine, "init", "-q")
+    first = commit(mine, "helper.py", "x = 1\n")
+    (mine / "helper.py").write_text("x = 2\n")
+    run_dir = finished(mine / "logs" / "run", with_targets())
+    record = read_json(run_dir / "provenance.json")
+    assert record["caller_commit"] == first
+    assert record["git_commit"] == git(ROOT, "rev-parse", "HEAD")
+    assert record["git_dirty"]
+    assert "+x = 2\n" in (run_dir / "uncommitted.diff").read_text()
+    for file, other in (
+        ("README.md", None),
+        ("tests/test_helper.py", None),
+        ("new.py", f"commit {first[:7]}"),
+    ):
+        commit(mine, file, "x = 1\n")
+        afresh()
+        assert other_code(run_dir) == other
+    write_json(
+        run_dir / "provenance.json", {"git_commit": "0" * 40}
+    )  # no such commit, as before sources were kept
+    assert other_code(run_dir) == "commit 0000000"
+
+
+def test_what_is_not_on_record_differs_in_nothing(tmp_path: Path) -> None:
+    assert other_code(tmp_path) is None
+    (tmp_path / "provenance.json").write_text("{}")
+    assert other_code(tmp_path) is None
+
+
+def test_ten_thousand_runs_cost_a_few_questions_to_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = finished(tmp_path / "run", with_targets())
+    asked = []
+    true_run = subprocess.run
+    monkeypatch.setattr(code.subprocess, "run", lambda *a, **k: asked.append(a) or true_run(*a, **k))
+    for _ in range(100):
+        other_code(run_dir)
+    assert len(asked) < 10
+
+
+def test_a_run_that_is_trained_again_leaves_the_old_one_where_nothing_looks(
+    tmp_path: Path, afresh: Callable[[], None]
+) -> None:
+    kept = finished(tmp_path / "sweep" / "kept", with_targets())
+    run_dir = finished(tmp_path / "sweep" / "mlp-0123456789", with_targets())
+    assert finished_summary(run_dir, retrain=True) == {"config": {}}
+    write_json(run_dir / "provenance.json", {"git_commit": "0" * 40})
+    assert finished_summary(run_dir, retrain=False) == {"config": {}}
+    assert finished_summary(run_dir, retrain=True) is None
+    assert not run_dir.exists()
+    (old,) = (tmp_path / "sweep" / ".replaced").iterdir()
+    assert old.name.startswith("mlp-0123456789-2")
+    assert (old / "summary.json").exists()
+    assert run_directories(tmp_path / "sweep") == [kept]
+    for file in kept.iterdir():
+        file.unlink()
+    kept.rmdir()
+    with pytest.raises(FileNotFoundError, match="no run"):
+        collect(tmp_path / "sweep")
+
+
+def test_a_run_in_other_hands_is_not_set_aside(tmp_path: Path) -> None:
+    run_dir = finished(tmp_path / "run", with_targets())
+    with lock(run_dir), pytest.raises(ExpectedError, match="is being trained by another process"):
+        set_aside(run_dir)
+    (run_dir / "summary.json").unlink()  # another process was faster, and is training
+    set_aside(run_dir)
+    assert run_dir.exists()
+
+
+NET = """
+from {lab}.models.mlp import MLP
+
+class MLP(MLP):
+    '''The {version} version.'''
+"""
+
+
+def test_a_sweep_says_which_code_made_its_finished_runs_and_trains_them_again(tmp_path: Path) -> None:
+    project, logs = tmp_path / "project", tmp_path / "logs"
+    project.mkdir()
+    git(project, "init", "-q")
+    head = commit(project, "net.py", NET.format(lab=LAB, version="first"))
+    small = ["data.n_train=40", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local"]
+    where = [f"paths.logs={logs}", "name=mine", "hydra/launcher=local", "hydra.launcher.cpu_slots=1"]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "-m", "model._target_=net.MLP"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")]),
+    }
+
+    def output(*more: str) -> str:
+        run = subprocess.run(
+            [*command, *small, *where, *more], cwd=project, env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stderr
+
+    assert "other code" not in output("seed=0,1")
+    records = [read_json(path) for path in logs.glob("mine/*/provenance.json")]
+    assert [(record["caller_commit"], list(record["sources"])) for record in records] == [
+        (head, ["net.py", LAB])
+    ] * 2
+    (project / "net.py").write_text(NET.format(lab=LAB, version="second"))
+    first, second = output("seed=0,1,2").splitlines()[:2]
+    assert first == (
+        "2 of 2 finished runs were made by other code (changed net.py: 2); retrain=true trains them again"
+    )
+    assert second == "3 runs: 2 finished, 1 to train"
+    again = output("seed=0,1,2", "retrain=true").splitlines()
+    assert again[:2] == [
+        "2 of 3 finished runs were made by other code (changed net.py: 2); they are trained again",
+        "3 runs: 1 finished, 2 to train",
+    ]
+    assert len(list(logs.glob("mine/.replaced/*/summary.json"))) == 2
+    assert len(list(logs.glob("mine/*/summary.json"))) == 3
+    assert "other code" not in output("seed=0,1,2")
