@@ -36,6 +36,7 @@ def notebook(tmp_path, monkeypatch):
     """A working directory of a notebook's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     return tmp_path
 
 

@@ -17,6 +17,7 @@ def caller(tmp_path, monkeypatch):
     (tmp_path / "lab" / "configs").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", "before")
     for name in ("FIRST", "SECOND", "THIRD"):
         monkeypatch.setenv(name, "as it was")
     monkeypatch.delenv("FIRST")
@@ -36,6 +37,7 @@ def test_the_working_directory_comes_first_on_the_path_and_twice_is_once(caller)
     use_callers_files(caller / "lab" / "configs")
     use_callers_files()
     assert sys.path == [str(caller / "here"), str(caller / "lab"), *before]
+    assert os.environ["PYTHONPATH"] == os.pathsep.join([str(caller / "here"), str(caller / "lab"), "before"])
 
 
 def test_a_config_that_would_never_be_read_is_refused(caller):

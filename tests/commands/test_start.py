@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def test_a_labs_sweep_trains_in_workers_from_any_working_directory(tmp_path):
     here.mkdir()
     sweep = ("--config-dir", str(lab / "configs"), "-m", "experiment=mine", "hydra/launcher=local")
     assert start(here, *sweep, "hydra.launcher.cpu_slots=1") == [65 * 2 + 3 * 10, 65 * 3 + 4 * 10]
+
+
+@pytest.mark.engines
+@pytest.mark.skipif(find_spec("ray") is None, reason="not installed: ray")
+def test_workers_of_ray_find_it_too(tmp_path):
+    lab, here = write_lab(tmp_path / "lab"), tmp_path / "here"
+    here.mkdir()
+    sweep = ("--config-dir", str(lab / "configs"), "-m", "experiment=mine", "hydra/launcher=ray_cluster")
+    assert start(here, *sweep) == [65 * 2 + 3 * 10, 65 * 3 + 4 * 10]
 
 
 def test_a_network_beside_where_the_command_is_started_needs_no_configs(tmp_path):
