@@ -1,54 +1,27 @@
-"""A lab of its own: a folder with its configs, one file of code and a `.env`, and nothing of this repository."""
+"""A lab of its own, as the guide has it: a folder with its configs and one file of code, and nothing of this one."""
 
+import re
 from pathlib import Path
 
-NETWORK = """\
-import math
+from tests.conftest import ROOT
+
+GUIDE = ROOT / ".github" / "docs" / "depend_or_fork.md"
+FILE = re.compile(r"^`([\w/.]+)`, [^\n]*:\n\n```\w+\n(.*?)```", re.MULTILINE | re.DOTALL)
+
+# Beside the guide's network: it is there only if the lab's `.env` was read.
+CHECK = """
+
 import os
 
-from torch import nn
-
-
-class Net(nn.Sequential):
-    def __init__(self, input_shape, num_outputs, width):
-        assert os.environ["MINE"] == "from .env"
-        inputs = math.prod(input_shape)
-        super().__init__(nn.Flatten(), nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, num_outputs))
-"""
-
-MODEL = """\
-_target_: mine.Net
-width: 2
-"""
-
-EXPERIMENT = """\
-# @package _global_
-defaults:
-  - override /model: mine
-  - override /logger: local
-
-name: mine
-data:
-  n_train: 60
-trainer:
-  max_steps: 4
-  accelerator: cpu
-hydra:
-  sweeper:
-    params:
-      model.width: 2,3
+assert os.environ["MINE"] == "from .env"
 """
 
 
 def write_lab(folder: Path) -> Path:
     """Write the lab to `folder` and return it."""
-    files = {
-        "mine.py": NETWORK,
-        ".env": "MINE='from .env'\n",
-        "configs/model/mine.yaml": MODEL,
-        "configs/experiment/mine.yaml": EXPERIMENT,
-    }
-    for name, text in files.items():
+    files = dict(FILE.findall(GUIDE.read_text()))
+    files["mine.py"] += CHECK
+    for name, text in {**files, ".env": "MINE='from .env'\n"}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -11,8 +11,12 @@ class ConfigError(ExpectedError):
     """A run that cannot be started as asked; the message is one line: what is wrong and what to do."""
 
 
+def one_line(error: Exception | str) -> str:
+    """Return an error's message in one line; of Hydra's, what comes before its list of folders."""
+    return " ".join(str(error).split()).partition(" Config search path:")[0]
+
+
 def fail(error: Exception | str) -> int:
     """Print the error in one line, and return the exit code 2."""
-    message = " ".join(str(error).split()).partition(" Config search path:")[0]
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(error)}", file=sys.stderr)
     return 2

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
@@ -61,7 +61,7 @@ def train_sweeps(
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             return _train([[*common, *overrides] for overrides in sweeps])
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join(str(error).split()).partition(" Config search path:")[0]) from error
+        raise ConfigError(one_line(error)) from error
 
 
 def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:

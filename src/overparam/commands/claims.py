@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from overparam.commands.start import use_callers_files
+from overparam.caller import use_callers_files
 from overparam.errors import ExpectedError, fail
 
 SEEDS = [0, 1, 2, 3, 4]

@@ -1,44 +1,13 @@
-"""What every command does first, and how the ones that Hydra composes end."""
+"""How the commands that Hydra composes start and end."""
 
 import argparse
-import filecmp
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from overparam.errors import ConfigError, ExpectedError, fail
-from overparam.paths import CONFIGS
-
-
-def use_callers_files(config_dir: str | Path | None = None) -> None:
-    """Make the caller's modules importable and read the caller's `.env`.
-
-    Both are looked for in the working directory, then beside the caller's configs: with `lab/configs`, in `lab`.
-    A variable that is set already keeps its value. Processes that are started later inherit both.
-
-    Raises:
-        ConfigError: if one of the caller's configs would never be read, for the lab has one of its name.
-    """
-    folders = [Path.cwd()]
-    if config_dir is not None:
-        configs = Path(config_dir).absolute()
-        folders.append(configs.parent)
-        _refuse_hidden_configs(configs)
-    sys.path[:0] = [str(folder) for folder in folders if str(folder) not in sys.path]
-    for file in (folder / ".env" for folder in folders):
-        if file.is_file():
-            from dotenv import load_dotenv
-
-            load_dotenv(file)
-
-
-def _refuse_hidden_configs(configs: Path) -> None:
-    for path in sorted(configs.rglob("*.yaml")):
-        name = path.relative_to(configs)
-        if (ours := CONFIGS / name).exists() and not filecmp.cmp(path, ours, shallow=False):
-            raise ConfigError(f"{path} would never be read: the lab has a {name} of its own, so rename yours")
+from overparam.caller import use_callers_files
+from overparam.errors import ExpectedError, fail
 
 
 def start_hydra(run: Callable[[], object]) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from overparam.commands.start import use_callers_files
+from overparam.caller import use_callers_files
 from overparam.errors import fail
 
 
