@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from overparam.runs.identity import run_directory
 from overparam.training.finished import load_run
-from overparam.training.run import run_directory, train
+from overparam.training.run import train
 from tests.conftest import compose_config
 
 TINY = ("data.n_train=80", "trainer.max_steps=60", "trainer.accelerator=cpu", "logger=local", "data.seed=0")

@@ -6,6 +6,7 @@ import torch
 from overparam.errors import ConfigError
 from overparam.studies.landscape import displaced, filter_normalized, landscape
 from overparam.training.finished import loss_and_error
+from overparam.training.objective import mse
 
 
 @pytest.mark.parametrize("kind", ["mlps", "resnets"])
@@ -36,7 +37,7 @@ def test_the_loss_of_least_squares_is_a_paraboloid(mlps):
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10, bias=False))
     net[1].weight.data.copy_(w.T)
     split = replace(mlps[0].train, stored=x, y=y, noisy=torch.zeros(40, dtype=torch.bool))
-    run = replace(mlps[0], net=net, train=split, test=split, loss="mse")
+    run = replace(mlps[0], net=net, train=split, test=split, loss=mse)
     loss = {(row["alpha"], row["beta"]): row["train_loss"] for row in landscape([run], points=5)}
     torch.manual_seed(0)
     assert loss[1, 0] == pytest.approx(4 * loss[0.5, 0], rel=1e-4)

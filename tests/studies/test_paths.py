@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from overparam.errors import ConfigError
+from overparam.runs.identity import run_directory
 from overparam.runs.summary import read_summary
 from overparam.studies.connectivity import mode_connectivity
 from overparam.studies.ensembles import ensembles
@@ -11,7 +12,6 @@ from overparam.studies.interpolation import average, barrier, recompute_statisti
 from overparam.studies.matching import match_weights
 from overparam.studies.permutations import hidden_groups, permute
 from overparam.training.finished import loss_and_error
-from overparam.training.run import run_directory
 
 
 @pytest.fixture(params=["mlps", "cnns", "resnets"])

@@ -1,8 +1,9 @@
 import torch
 
+from overparam.runs.identity import run_directory
 from overparam.studies.retraining import retrain
 from overparam.training.finished import load_run
-from overparam.training.run import run_directory, train
+from overparam.training.run import train
 from tests.conftest import compose_config
 from tests.studies.conftest import TINY
 

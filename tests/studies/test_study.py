@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from overparam.errors import ConfigError
+from overparam.runs.identity import run_directory
 from overparam.studies.ensembles import ensembles
 from overparam.studies.study import VARIED, study
-from overparam.training.run import run_directory
 from tests.conftest import ROOT
 
 
