@@ -14,7 +14,7 @@ from overparam.analysis.curves import over_seeds
 matplotlib.use("Agg")
 
 
-def claim_figure(
+def line_figure(
     table: pl.DataFrame,
     title: str,
     x: str,

@@ -1,16 +1,18 @@
-"""Error over the steps of training, and heat maps of it, as in Nakkiran et al. 2019 (figures 2, 9 and 11)."""
+"""Error over the steps of training, heat maps of it (Nakkiran et al. 2019), and the landscape of the loss."""
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from overparam.analysis.axes import SEQUENTIAL, colors, is_log, label, number, scale_x, scale_y, short
+from overparam.analysis.collect import swept
 from overparam.analysis.curves import over_seeds, seeds_text
 from overparam.analysis.figures import CATEGORICAL, draw_band, groups_of, quantity_name
 from overparam.runs.summary import EPSILON
 
-MOST_LINES, MOST_ROWS = 6, 3
+MOST_LINES, MOST_ROWS, MOST_PLANES = 6, 3, 5
 
 
 def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: str) -> Figure:
@@ -89,6 +91,35 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
         axes.set_ylabel(label(y))
     seeds = seeds_text(table, [x, y, *others]).replace(" and 95% interval", "")
     figure.suptitle(f"{title}: {seeds}; white line: train error {EPSILON}", fontsize=10)
+    return figure
+
+
+def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
+    """Draw the line beta = 0 of every run in one panel, and the plane of at most five runs in a panel each."""
+    seeds = {key: key.replace(".", " ") for key in ("data.seed", "seed") if table[key].n_unique() > 1}
+    runs = groups_of(table.rename(seeds), [*swept(table), *seeds.values()])
+    planes = pick(runs, MOST_PLANES)
+    figure = Figure(figsize=(3.2 * (1 + len(planes)), 3.2), layout="constrained")
+    line, *panels = figure.subplots(1, 1 + len(planes))
+    for (name, rows), color in zip(runs, colors([name for name, _ in runs]), strict=True):
+        slice_ = rows.filter(pl.col("beta") == 0).sort("alpha")
+        line.plot(slice_["alpha"], slice_["train_loss"], color=color, lw=1.2, label=name or None)
+    line.set(yscale="log", xlabel="alpha", ylabel="training loss", title="along one direction")
+    if 1 < len(runs) <= 2 * MOST_PLANES:
+        line.legend(frameon=False, fontsize=6)
+    low, high = max(float(table["train_loss"].min()), 1e-4), float(table["train_loss"].max())  # type: ignore[arg-type]
+    for (name, rows), axes in zip(planes, panels, strict=True):
+        grid = rows.sort("beta", "alpha")
+        ticks = grid["alpha"].unique().sort().to_numpy()
+        loss = grid["train_loss"].to_numpy().reshape(len(ticks), len(ticks)).clip(min=low)
+        levels = np.geomspace(low, high, 16)
+        shown = axes.contourf(ticks, ticks, loss, levels=levels, cmap=SEQUENTIAL, norm=LogNorm(low, high))
+        axes.contour(ticks, ticks, loss, levels=levels, colors="white", linewidths=0.3)
+        axes.plot(0, 0, "+", color="white")
+        axes.set(xlabel="alpha", ylabel="beta", title=name or "in a plane", aspect="equal")
+    bar = figure.colorbar(shown, ax=panels, label="training loss", ticks=[10.0**k for k in range(-4, 8)])
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    figure.suptitle(title, fontsize=10)
     return figure
 
 

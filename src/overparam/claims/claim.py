@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from overparam.analysis.lines import claim_figure
+from overparam.analysis.lines import line_figure
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 
@@ -21,7 +21,7 @@ KEYS = {
     "rule",  # when the effects and their bounds were fixed: before or after a look at the runs
     "source",  # a function of overparam.claims.sources, and its knobs
     "effects",  # by name: what it says, a function of overparam.claims.effects, its knobs, and the bound `above`
-    "figure",  # the knobs of overparam.analysis.lines.claim_figure; `of: effects` draws the effects, not the table
+    "figure",  # the knobs of overparam.analysis.lines.line_figure; `of: effects` draws the effects, not the table
 }
 
 
@@ -61,7 +61,7 @@ def load_claim(path: Path) -> DictConfig:
             raise ConfigError(f"{where}.above must be a number, got {effect.above!r}")
         _check_call(where, "table", {k: v for k, v in effect.items() if k not in ("says", "above")})
     knobs = {key: value for key, value in claim.figure.items() if (key, value) != ("of", "effects")}
-    _check_arguments(f"{path.name}: figure", claim_figure, {"table", "title"}, knobs)
+    _check_arguments(f"{path.name}: figure", line_figure, {"table", "title"}, knobs)
     return claim
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.analysis.lines import claim_figure
+from overparam.analysis.lines import line_figure
 from overparam.claims.claim import load_claim
 from overparam.claims.trained import Place
 from overparam.claims.verdict import Effect, Verdict, verdict
@@ -45,7 +45,7 @@ def judge(path: Path, place: Place, out: Path) -> Entry:
     effects = [_effect(str(name), effect, table) for name, effect in claim.effects.items()]
     drawn: Any = OmegaConf.to_container(claim.figure)
     shown = _effects_table(effects) if drawn.pop("of", None) == "effects" else table
-    figure = claim_figure(shown, claim.claim, **drawn)
+    figure = line_figure(shown, claim.claim, **drawn)
     figure.savefig(out / f"{path.stem}.png", dpi=96)
     table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
     return Entry(

@@ -5,21 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from overparam.analysis.axes import SEQUENTIAL, colors
-from overparam.analysis.collect import swept
-from overparam.analysis.figures import groups_of
-from overparam.analysis.maps import pick
 from overparam.errors import ConfigError
 from overparam.studies.interpolation import recompute_statistics
 from overparam.training.finished import FinishedRun, loss_and_error
-
-MOST_PLANES = 5
 
 
 def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0) -> list[dict[str, Any]]:
@@ -85,32 +76,3 @@ def displaced(
             if name in direction:
                 p.add_(direction[name], alpha=coordinate)
     return copied
-
-
-def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
-    """Draw the line beta = 0 of every run in one panel, and the plane of at most five runs in a panel each."""
-    seeds = {key: key.replace(".", " ") for key in ("data.seed", "seed") if table[key].n_unique() > 1}
-    runs = groups_of(table.rename(seeds), [*swept(table), *seeds.values()])
-    planes = pick(runs, MOST_PLANES)
-    figure = Figure(figsize=(3.2 * (1 + len(planes)), 3.2), layout="constrained")
-    line, *panels = figure.subplots(1, 1 + len(planes))
-    for (name, rows), color in zip(runs, colors([name for name, _ in runs]), strict=True):
-        slice_ = rows.filter(pl.col("beta") == 0).sort("alpha")
-        line.plot(slice_["alpha"], slice_["train_loss"], color=color, lw=1.2, label=name or None)
-    line.set(yscale="log", xlabel="alpha", ylabel="training loss", title="along one direction")
-    if 1 < len(runs) <= 2 * MOST_PLANES:
-        line.legend(frameon=False, fontsize=6)
-    low, high = max(float(table["train_loss"].min()), 1e-4), float(table["train_loss"].max())  # type: ignore[arg-type]
-    for (name, rows), axes in zip(planes, panels, strict=True):
-        grid = rows.sort("beta", "alpha")
-        ticks = grid["alpha"].unique().sort().to_numpy()
-        loss = grid["train_loss"].to_numpy().reshape(len(ticks), len(ticks)).clip(min=low)
-        levels = np.geomspace(low, high, 16)
-        shown = axes.contourf(ticks, ticks, loss, levels=levels, cmap=SEQUENTIAL, norm=LogNorm(low, high))
-        axes.contour(ticks, ticks, loss, levels=levels, colors="white", linewidths=0.3)
-        axes.plot(0, 0, "+", color="white")
-        axes.set(xlabel="alpha", ylabel="beta", title=name or "in a plane", aspect="equal")
-    bar = figure.colorbar(shown, ax=panels, label="training loss", ticks=[10.0**k for k in range(-4, 8)])
-    bar.ax.yaxis.set_major_formatter("{x:g}")
-    figure.suptitle(title, fontsize=10)
-    return figure
