@@ -318,7 +318,7 @@ def build_trainer(cfg: DictConfig, data: PoolDataModule | StreamedData, **argume
     """Return the Trainer of `cfg.trainer`, with the lab's own choices where it makes none; raises `ConfigError`."""
     node = _without(cfg.trainer, "fused_steps")
     streams = isinstance(data, StreamedData)
-    usual = {
+    usual: dict[str, Any] = {
         **{"max_epochs": -1, "num_sanity_val_steps": 0, "enable_progress_bar": False},
         **{"enable_model_summary": False, "use_distributed_sampler": streams},
     }
