@@ -105,7 +105,7 @@ def wandb_run(
         finish_timeout: seconds to wait at the end for what is still to be sent; then it stays on disk.
     """
     if tags is None:
-        targets = [settings.get(section, {}).get("_target_", "") for section in ("data", "model")]
+        targets = [(settings.get(section) or {}).get("_target_", "") for section in ("data", "model")]
         tags = [target.rpartition(".")[2].lower() for target in targets if target]
     before = list((run_dir / "wandb").glob("*run-*/run-*.wandb"))
     experiment = start(

@@ -101,7 +101,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     cfg = located(resolve(cfg))
     run_dir = Path(cfg.paths.run)
     parts = assemble(cfg)
-    if (finished := finished_summary(run_dir, cfg.retrain)) is not None:
+    if (finished := finished_summary(run_dir, cfg.get("retrain", False))) is not None:
         return finished
     parts.require_data()
     trainer = build_trainer(cfg, parts.data, logger=False)  # what Lightning refuses, it refuses here
@@ -345,6 +345,7 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         alarms=warnings,
         val_loss=last.get("val_loss"),
         val_error=last.get("val_error"),
-        measures={key: value for key, value in last.items() if key not in COLUMNS},
+        # What measures and the module's own logging say, the last of each.
+        measures={key: value for row in table for key, value in row.items() if key not in (*COLUMNS, "epoch")},
         config=flat_values(cfg),
     )
