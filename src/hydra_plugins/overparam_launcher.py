@@ -1,6 +1,7 @@
 """A Hydra launcher for the devices of one machine: long-lived worker processes, one device slot each."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -59,6 +60,8 @@ class LocalLauncher(Launcher):
         cpu_slots: runs at a time on the CPU; None is the number of cores over `cpu_threads`.
     """
 
+    fails_fast = True
+
     def __init__(self, devices: list[int] | None, runs_per_gpu: float, cpu_slots: int | None) -> None:
         self.devices, self.runs_per_gpu, self.cpu_slots = devices, runs_per_gpu, cpu_slots
 
@@ -66,8 +69,18 @@ class LocalLauncher(Launcher):
         """Keep what jobs are composed with."""
         self.hydra_context, self.config = hydra_context, config
 
-    def slots(self) -> list[dict[str, str]]:
-        """Return the environment of each device slot."""
+    @property
+    def slots(self) -> int:
+        """See `sweeps.offer.Offer`."""
+        return len(self.environments())
+
+    @property
+    def processes_per_run(self) -> int:
+        """See `sweeps.offer.Offer`."""
+        return max(round(1 / self.runs_per_gpu), 1) if self.runs_per_gpu > 0 else 1
+
+    def environments(self) -> list[dict[str, str]]:
+        """Return the environment variables of each device slot."""
         from overparam.sweeps.slots import cpu_count, gpu_slots, visible_gpus
 
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -93,12 +106,12 @@ class LocalLauncher(Launcher):
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
         fail_fast = self.config.hydra.sweeper.get("fail_fast", False)
         jobs = map(job, job_overrides)
-        results = run_all(train_job, jobs, self.slots(), _record_death, reuse, fail_fast)
-        return [
-            JobReturn(
-                overrides=overrides,
-                status=JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED,
-                _return_value=result,
-            )
-            for overrides, result in zip(job_overrides, results, strict=True)
-        ]
+        results = run_all(train_job, jobs, self.environments(), _record_death, reuse, fail_fast)
+        return [_returned(*pair) for pair in zip(job_overrides, results, strict=True)]
+
+
+def _returned(overrides: Sequence[str], result: Any) -> JobReturn:
+    status = JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED
+    job = JobReturn(overrides=overrides, status=status)
+    job.return_value = result
+    return job

@@ -13,8 +13,6 @@ class PlanSweeper(OverparamSweeper):
         from overparam.sweeps.grid import expand
         from overparam.sweeps.plan import report
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        runs = expand(self.hydra_context.config_loader, self.config, self.grid(arguments))
+        runs = expand(self.loader, self.config, self.grid(arguments))
         report([(run.cfg, run.overrides) for run in runs], self.config.plan.json)
         return []

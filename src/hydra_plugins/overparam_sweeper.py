@@ -1,49 +1,88 @@
 """Hydra's shell over `overparam.sweeps`: a sweeper that knows which runs are finished."""
 
+import logging
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.overparam_launcher import isolate
 
+log = logging.getLogger(__name__)
 
-class OverparamSweeper(BasicSweeper):
-    """Expands a grid as Hydra's basic sweeper does, trains what is not finished, and reports at the end."""
+
+class OverparamSweeper(Sweeper):
+    """Expands a grid as Hydra's basic sweeper does, trains what is not finished, and reports at the end.
+
+    Args:
+        params: the grid, values by key.
+        max_attempts: how often a run may fail before the same command tries it no more.
+        fail_fast: whether the sweep ends at the first failure.
+    """
+
+    config: DictConfig
+    launcher: Launcher
 
     def __init__(self, params: dict[str, str] | None, max_attempts: int, fail_fast: bool) -> None:
-        super().__init__(max_batch_size=None, params=params)
+        self.params = params or {}
         self.max_attempts, self.fail_fast = max_attempts, fail_fast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Let Hydra make the launcher."""
-        target = str(config.hydra.launcher._target_)
-        if "ray_launcher" in target or "submitit_launcher" in target:
+        """Make the launcher, and give it a task that suits it."""
+        from overparam.sweeps.offer import Offer
+
+        self.config, self.loader = config, hydra_context.config_loader
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        offer = Offer(self.launcher)
+        if offer.needs_isolation:
             task_function = isolate
-        elif target.endswith("BasicLauncher") and self.fail_fast:
+        elif offer.in_this_process and self.fail_fast:
             task_function = partial(_until_it_fails, task_function)
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Run the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
+        return self.train(self.grid(arguments))
+
+    def grid(self, arguments: list[str]) -> list[list[str]]:
+        """Return the overrides of every point of `hydra.sweeper.params` and the command line's `arguments`."""
+        from overparam.sweeps.grid import grid_points
+
+        return grid_points(
+            self.loader, [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        )
+
+    def train(self, points: Sequence[Sequence[str]]) -> list[Any]:
+        """Train the runs of a grid, given as overrides, that are not finished, and report on them."""
         from overparam.sweeps.sweep import run_sweep
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.launcher is not None
-        loader, grid = self.hydra_context.config_loader, self.grid(arguments)
-        return run_sweep(loader, self.config, grid, self.launcher, self.max_attempts, self.fail_fast)
+        places = self.launcher, _make_jobs, _report
+        return run_sweep(self.loader, self.config, points, *places, self.max_attempts, self.fail_fast)
 
-    def grid(self, arguments: list[str]) -> list[Any]:
-        """Return the overrides of every point of `hydra.sweeper.params` and the command line's `arguments`."""
-        assert self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        (grid,) = self.split_arguments(overrides, max_batch_size=None)
-        return grid
+
+def _make_jobs(runs: Sequence[Any], parts: Mapping[Path, Any], slots: int) -> Sequence[Any]:
+    from overparam.packs.job import make_jobs
+
+    return make_jobs(runs, parts, slots)
+
+
+def _report(folder: Path) -> None:
+    from overparam.analysis.stamps import REPORT, is_reported
+
+    if is_reported(folder):
+        log.info("nothing changed since %s was made", folder / REPORT)
+        return
+    from overparam.analysis.report import report
+
+    report(folder)
 
 
 def _until_it_fails(task_function: TaskFunction, cfg: DictConfig) -> Any:

@@ -68,7 +68,7 @@ def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
 def test_every_run_of_a_claim_keeps_its_identity(
     claim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trained, "run_sweep", finish_all)
+    monkeypatch.setattr("overparam.sweeps.sweep.run_sweep", finish_all)
     sweeps = names_of_sweeps(claim, tmp_path)
     # These hash the weights they start from, whose last digits no other machine has.
     pretrained = sweeps.pop("pretrained", set())

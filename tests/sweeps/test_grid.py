@@ -3,11 +3,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra.errors import ConfigCompositionException
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from overparam.runs.identity import identity
-from overparam.sweeps.grid import Composer, expand
+from overparam.sweeps.grid import Composer, expand, grid_points
 from overparam.training.build import resolve
 from tests.sweeps.conftest import CRASHING, Sweep, results
 
@@ -109,6 +111,19 @@ def test_every_run_of_a_sweep_is_checked(sweep: Callable[..., Sweep], tmp_path: 
         assert code == 2
         assert output.splitlines()[-1] == said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_is_the_one_of_hydras_basic_sweeper(composer: Composer) -> None:
+    arguments = [
+        *("seed=range(3)", "model.width=4,8", "optimizer=sgd,adam", "seed=choice(5,6)", "~scheduler"),
+        *("name='a b'", "+model.how=x", "data.n_train=null", "model=glob(mlp)"),
+    ]
+    parsed = OverridesParser.create(config_loader=composer.loader).parse_overrides(arguments)
+    (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    assert grid_points(composer.loader, arguments) == points
+    assert len(points) == 8
+    with pytest.raises(HydraException, match=r"seed=interval\(0,1\) is for a search"):
+        grid_points(composer.loader, ["seed=interval(0,1)"])
 
 
 def test_an_unknown_key_is_hydras_error(composer: Composer) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from overparam.errors import ConfigError
 from overparam.runs.state import RunDied, RunFailed
 from overparam.sweeps.pool import run_all
 from overparam.sweeps.slots import gpu_slots
@@ -69,10 +70,10 @@ def test_slots(devices: list[int], runs_per_gpu: float, expected: list[str]) -> 
 
 @pytest.mark.parametrize("runs_per_gpu", [0, -1, 0.4, 1.5])
 def test_impossible_fractions_are_refused(runs_per_gpu: float) -> None:
-    with pytest.raises(ValueError, match="runs_per_gpu"):
+    with pytest.raises(ConfigError, match="runs_per_gpu"):
         gpu_slots([0, 1, 2, 3], runs_per_gpu)
 
 
 def test_a_run_cannot_take_more_gpus_than_there_are() -> None:
-    with pytest.raises(ValueError, match="gives a run 2 GPUs, and there are 1"):
+    with pytest.raises(ConfigError, match="gives a run 2 GPUs, and there are 1"):
         gpu_slots([0], 0.5)

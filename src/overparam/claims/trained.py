@@ -19,7 +19,6 @@ from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
-from overparam.sweeps.sweep import run_sweep
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,5 @@ def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
         points += grid
     if any(state(directory) != State.FINISHED for sweep in directories for directory in sweep):
         with redirect_stdout(io.StringIO()):  # the sweep's own tables
-            run_sweep(
-                context.config_loader, config, points, sweeper.launcher, sweeper.max_attempts, fail_fast=False
-            )
+            sweeper.train(points)
     return directories

@@ -11,12 +11,21 @@ from omegaconf import DictConfig, OmegaConf
 from overparam.packs.grouping import plan
 from overparam.runs.identity import resolved_values, run_directory
 from overparam.runs.state import AlreadyRunning, RunFailed
-from overparam.sweeps.grid import Run
+from overparam.sweeps.grid import Job, Run
 from overparam.training.build import Parts
 
 log = logging.getLogger(__name__)
 
 PACKS = ".packs"  # in the sweep's folder: what each pack consists of
+
+
+def make_jobs(runs: Sequence[Run], parts: Mapping[Path, Parts], slots: int) -> list[Job]:
+    """Return the jobs of a sweep, see `sweeps.sweep.MakeJobs`: a pack is one."""
+    # A worker may have another working directory.
+    return [
+        Job(job, overrides(job, str(job[0].directory.parent.parent.absolute())))
+        for job in pack_runs(runs, parts, slots)
+    ]
 
 
 def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> list[list[Run]]:

@@ -5,14 +5,17 @@ import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
+from overparam.compat_hydra import compose_job
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
@@ -40,6 +43,14 @@ class Run:
     def kind(self) -> Hashable:
         """What is equal for runs that differ in nothing but integer seeds, so that one can be had if another can."""
         return self.composer.kind(self.overrides)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a launcher runs as one: a run, or several that are trained together."""
+
+    runs: Sequence[Run]
+    overrides: Sequence[str]  # what the launcher composes it from
 
 
 class Composer:
@@ -86,12 +97,10 @@ class Composer:
         values = {key: value for key, value in parsed if key is not None}
         choice = (*groups, None, *sorted(values))
         if choice not in self._templates:
-            cfg = self.loader.load_sweep_config(self.master, groups)
-            with open_dict(cfg):
-                del cfg["hydra"]
+            cfg = compose_job(self.loader, self.master, groups)
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
-                self.loader.load_sweep_config(self.master, list(overrides))  # Hydra's own account of the key
+                compose_job(self.loader, self.master, overrides)  # Hydra's own account of the key
             self._templates[choice] = _Template(cfg, list(values))
         return self._templates[choice], values
 
@@ -199,6 +208,30 @@ def _refers(values: dict[str, Any]) -> bool:
 
 def _is_in(key: str, section: str) -> bool:
     return key == section or key.startswith(f"{section}.")
+
+
+def grid_points(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of every point of a grid, as Hydra's basic sweeper orders them.
+
+    Args:
+        loader: Hydra's config loader.
+        arguments: overrides, those that sweep among them; of two with the same key the last counts.
+
+    Raises:
+        HydraException: if one of them is a range of a search, not a list of values.
+    """
+    values: dict[str, list[str]] = {}
+    for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            values[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise HydraException(
+                f"{override.input_line} is for a search, such as sweep=optuna; a grid needs values"
+            )
+    return [list(point) for point in product(*values.values())]
 
 
 def expand(loader: ConfigLoader, master: DictConfig, grid: Iterable[Sequence[str]]) -> list[Run]:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Sequence
 
+from overparam.errors import ConfigError
+
 
 def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
     """Return what CUDA_VISIBLE_DEVICES is in each slot, such that runs started first spread over all GPUs.
@@ -18,18 +20,18 @@ def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
         ['0,1', '2,3']
 
     Raises:
-        ValueError: if `runs_per_gpu` is neither an integer nor one over an integer, or no slot remains.
+        ConfigError: if `runs_per_gpu` is neither an integer nor one over an integer, or no slot remains.
     """
     if runs_per_gpu >= 1 and runs_per_gpu == int(runs_per_gpu):
         return [str(device) for _ in range(int(runs_per_gpu)) for device in devices]
     size = round(1 / runs_per_gpu) if 0 < runs_per_gpu < 1 else 0
     if not size or abs(size * runs_per_gpu - 1) > 0.01:
-        raise ValueError(
+        raise ConfigError(
             f"hydra.launcher.runs_per_gpu must be 1, 2, ... runs on a GPU, or 0.5, 0.25, ... for runs on "
             f"2, 4, ... GPUs each; got {runs_per_gpu:g}"
         )
     if size > len(devices):
-        raise ValueError(
+        raise ConfigError(
             f"hydra.launcher.runs_per_gpu={runs_per_gpu:g} gives a run {size} GPUs, "
             f"and there are {len(devices)}"
         )

@@ -1,0 +1,54 @@
+"""What is wrong with a sweep, said in one line before any of its runs starts."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from overparam.errors import ConfigError
+from overparam.sweeps.grid import Run
+from overparam.sweeps.offer import Offer
+
+log = logging.getLogger(__name__)
+
+MANY = 300  # runs whose check takes seconds
+
+
+def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
+    """Return what each run that may be packed is made of, by its directory; the seeds are those of a run like it.
+
+    Raises:
+        ConfigError: if one of them could not be trained as asked.
+    """
+    from overparam.training.build import assemble
+
+    alike: dict[Any, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.kind, []).append(run)
+    cfgs = [same[0].cfg for same in alike.values()]
+    if reason := misplaced(cfgs, offer):
+        raise ConfigError(reason)
+    if len(cfgs) >= MANY:
+        log.info("checking %d runs that differ in more than their seeds", len(cfgs))
+    parts = [assemble(cfg) for cfg in cfgs]
+    for part in parts:
+        part.require_data()
+    return {run.directory: part for same, part in zip(alike.values(), parts, strict=True) for run in same}
+
+
+def misplaced(cfgs: Sequence[DictConfig], offer: Offer) -> str | None:
+    """Return why the runs do not fit what the launcher has for them, or None."""
+    if offer.obstacle is not None:
+        return offer.obstacle
+    for cfg in cfgs:
+        devices = cfg.trainer.devices
+        processes = (devices if isinstance(devices, int) else 1) * cfg.trainer.get("num_nodes", 1)
+        if processes != offer.processes_per_run:
+            return (
+                f"trainer.devices={devices} trains one run on {processes} devices, and this sweep gives each run "
+                f"{offer.processes_per_run}: start the run without -m, or see configs/trainer/ddp.yaml for sweeps of "
+                f"such runs"
+            )
+    return None

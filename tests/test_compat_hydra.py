@@ -1,0 +1,41 @@
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext
+from omegaconf import OmegaConf
+
+from overparam.compat_hydra import BASIC_LAUNCHER, compose_job, result_of
+from overparam.sweeps.grid import Composer
+from tests.sweeps.conftest import composer
+
+__all__ = ["composer"]
+
+
+def test_hydras_default_launcher_stands_in_this_module(composer: Composer) -> None:
+    context = HydraContext(config_loader=composer.loader, callbacks=None)  # type: ignore[arg-type]
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=lambda _: None, config=composer.master
+    )
+    assert type(launcher).__module__ == BASIC_LAUNCHER
+
+
+def test_a_job_is_composed_with_the_sweeps_own_choices(composer: Composer, tmp_path: Path) -> None:
+    cfg = compose_job(composer.loader, composer.master, ["model.width=3", "optimizer=sgd"])
+    assert "hydra" not in cfg
+    assert (cfg.model.width, cfg.optimizer.momentum) == (3, 0.9)
+    OmegaConf.register_new_resolver("drawn_once", lambda: uuid4().hex, use_cache=True, replace=True)
+    composer.master.name = "${drawn_once:}"  # as ${now:...}, which must be one moment for all runs of a sweep
+    drawn = composer.master.name
+    assert compose_job(composer.loader, composer.master, ["name=${drawn_once:}"]).name == drawn
+
+
+def test_the_result_of_a_job_is_what_it_returned_or_raised(capsys: Any) -> None:
+    error = ValueError("a bug")
+    for status, value in ((JobStatus.COMPLETED, 0.5), (JobStatus.FAILED, error)):
+        job = JobReturn(overrides=["seed=0"], status=status)
+        job.return_value = value
+        assert result_of(job) is value
+    assert capsys.readouterr().err == ""
