@@ -346,6 +346,8 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         val_loss=last.get("val_loss"),
         val_error=last.get("val_error"),
         # What measures and the module's own logging say, the last of each.
-        measures={key: value for row in table for key, value in row.items() if key not in (*COLUMNS, "epoch")},
+        measures={
+            key: value for row in table for key, value in row.items() if key not in (*COLUMNS, "epoch")
+        },
         config=flat_values(cfg),
     )
