@@ -20,14 +20,19 @@ SOURCE = ROOT / "src"
 
 # From top to bottom. A room may import what is below it, and its neighbours as long as that makes no circle.
 ROOMS = (
-    ("commands", "hydra_plugins", "overparam"),  # "overparam" is the package itself, what a notebook imports
+    (
+        "commands",
+        "hydra_plugins",
+        "overparam",
+        "api",
+    ),  # "overparam" is the package itself, what a notebook imports
     ("claims", "studies", "exact"),
     ("analysis", "packs"),
     ("sweeps",),
     ("training",),
     ("measures", "loggers", "runs"),
     ("data", "models"),
-    ("errors", "randomness", "allocator", "compat", "paths"),
+    ("errors", "randomness", "allocator", "compat", "paths", "caller"),
 )
 HEIGHT = {room: -layer for layer, rooms in enumerate(ROOMS) for room in rooms}
 SCIENCE = ROOMS[1]

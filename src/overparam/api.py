@@ -60,14 +60,13 @@ def _hydra_of_our_own() -> Iterator[None]:
         GlobalHydra.instance().hydra = there
 
 
-def train(cfg: DictConfig | str | Sequence[str], show: bool = False) -> dict[str, Any]:
+def train(cfg: DictConfig | str | Sequence[str]) -> dict[str, Any]:
     """Train one run, or what is left of it, and return its summary; a finished run is returned as it stands.
 
     Random state and threads of the calling process are afterwards what they were.
 
     Args:
         cfg: a config that `compose` made, or the overrides to compose it from.
-        show: whether to show what is trained and how far it is.
 
     Raises:
         ConfigError: before anything is written, if the run could not be trained as asked.
@@ -84,7 +83,7 @@ def train(cfg: DictConfig | str | Sequence[str], show: bool = False) -> dict[str
     with warnings.catch_warnings(), torch.random.fork_rng(range(torch.cuda.device_count())):
         warnings.filterwarnings("ignore", module="lightning")
         try:
-            return train_run(cfg, show)
+            return train_run(cfg)
         finally:
             torch.set_num_threads(threads)
 

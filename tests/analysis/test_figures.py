@@ -4,7 +4,7 @@ import pytest
 from fabricated import fabricate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from overparam.analysis.axes import spread
+from overparam.analysis.axes import spaced_ticks
 from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.curves import effective_model_complexity, interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
@@ -134,5 +134,5 @@ def test_a_report_of_a_single_run_is_its_steps(tmp_path):
 
 
 def test_ticks_that_would_touch_are_left_out():
-    assert spread([1, 2, 3, 1000]) == [1, 2, 1000]
-    assert spread([1, 2, 3, 4]) == [1, 2, 3, 4]
+    assert spaced_ticks([1, 2, 3, 1000]) == [1, 2, 1000]
+    assert spaced_ticks([1, 2, 3, 4]) == [1, 2, 3, 4]

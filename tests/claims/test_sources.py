@@ -1,7 +1,7 @@
 import pytest
 
 from overparam.claims import sources
-from overparam.claims.trained import Place
+from overparam.claims.trained import Setup
 from overparam.errors import ConfigError
 
 TINY = [
@@ -12,50 +12,50 @@ PLAIN = {"plain": TINY}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("logs"), (0, 1))
+def setup(tmp_path_factory):
+    return Setup(tmp_path_factory.mktemp("logs"), (0, 1))
 
 
-def test_runs_trains_what_is_missing_for_the_asked_seeds_only(place):
-    table, names = sources.runs(place, "random_labels", PLAIN)
+def test_runs_trains_what_is_missing_for_the_asked_seeds_only(setup):
+    table, names = sources.runs(setup, "random_labels", PLAIN)
     assert set(table["seed"]) == {0, 1}
     assert set(table["model.width"]) == {2, 4}
     assert set(table["sweep"]) == {"plain"}
     assert (
-        set(names) == set(table["identity"]) == {p.parent.name for p in place.logs.glob("*/*/summary.json")}
+        set(names) == set(table["identity"]) == {p.parent.name for p in setup.logs.glob("*/*/summary.json")}
     )
-    written = {path: path.stat().st_mtime_ns for path in place.logs.glob("*/*/summary.json")}
+    written = {path: path.stat().st_mtime_ns for path in setup.logs.glob("*/*/summary.json")}
     reach, _ = sources.steps(
-        place, "random_labels", PLAIN, reach={"never": {"train_loss": -1.0}, "at_once": {"train_loss": 99}}
+        setup, "random_labels", PLAIN, reach={"never": {"train_loss": -1.0}, "at_once": {"train_loss": 99}}
     )
     assert {path: path.stat().st_mtime_ns for path in written} == written  # trained once
     assert set(reach["never"]) == {20}
     assert set(reach["at_once"]) == {0}
-    one, _ = sources.runs(Place(place.logs, (1,)), "random_labels", PLAIN)
+    one, _ = sources.runs(Setup(setup.logs, (1,)), "random_labels", PLAIN)
     assert set(one["seed"]) == {1}
 
 
-def test_other_runs_in_the_folder_do_not_reach_the_table(place):
-    before, _ = sources.runs(place, "random_labels", PLAIN)
-    other, _ = sources.runs(place, "random_labels", {"other": [*TINY, "data.label_noise=0.5"]})
-    again, _ = sources.runs(place, "random_labels", PLAIN)
+def test_other_runs_in_the_folder_do_not_reach_the_table(setup):
+    before, _ = sources.runs(setup, "random_labels", PLAIN)
+    other, _ = sources.runs(setup, "random_labels", {"other": [*TINY, "data.label_noise=0.5"]})
+    again, _ = sources.runs(setup, "random_labels", PLAIN)
     assert set(again["identity"]) == set(before["identity"])
     assert not set(other["identity"]) & set(before["identity"])
-    both, names = sources.runs(place, "random_labels", {**PLAIN, "other": [*TINY, "data.label_noise=0.5"]})
+    both, names = sources.runs(setup, "random_labels", {**PLAIN, "other": [*TINY, "data.label_noise=0.5"]})
     assert set(both.filter(sweep="other")["identity"]) == set(other["identity"])
     assert len(names) == len(set(names)) == len(both)
 
 
-def test_a_study_sees_the_runs_of_the_claim_only(place):
+def test_a_study_sees_the_runs_of_the_claim_only(setup):
     few = [*TINY, "model.width=3", "data.label_noise=0"]
-    table, names = sources.studied(place, "random_labels", "lottery_ticket", few, rounds=1)
+    table, names = sources.studied(setup, "random_labels", "lottery_ticket", few, rounds=1)
     assert set(table["model.width"]) == {3}
     assert set(table["identity"]) == set(names)
     assert sorted(table["seed"].unique()) == [0, 1]
 
 
-def test_a_sweep_that_cannot_train_says_why(place):
+def test_a_sweep_that_cannot_train_says_why(setup):
     with pytest.raises(ConfigError, match="width must be a positive integer"):
-        sources.runs(place, "random_labels", {"": ["model.width=0"]})
+        sources.runs(setup, "random_labels", {"": ["model.width=0"]})
     with pytest.raises(ConfigError, match=r"model\.widht"):
-        sources.runs(place, "random_labels", {"": ["model.widht=3"]})
+        sources.runs(setup, "random_labels", {"": ["model.widht=3"]})

@@ -30,6 +30,7 @@ NETWORKS = {
         [3, 6, 12],
     ),  # zero padding ties the stream
     "resnet, option B": (lambda: ResNetCifar(IMAGE, 10, 3, depth=8, shortcut="B"), [3, 3, 6, 6, 12, 12]),
+    "tied layers": (lambda: TiedLayers(), [7]),
     "resnet18": (lambda: ResNetImageNet(IMAGE, 10, 2), [2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 16]),
 }
 
@@ -53,11 +54,23 @@ def test_permuting_hidden_units_leaves_outputs_alone(name):
     groups = hidden_groups(net)
     assert sorted(group.units for group in groups) == sorted(sizes)
     shuffled = permute(net, [torch.arange(group.units).roll(1) for group in groups])
-    places = {place.name for group in groups for place in group.places}
+    axes = {axis.name for group in groups for axis in group.axes}
     before, after = net.state_dict(), shuffled.state_dict()
-    assert {key for key in before if not torch.equal(before[key], after[key])} == places
+    assert {key for key in before if not torch.equal(before[key], after[key])} == axes
     x = torch.randn(20, *IMAGE, dtype=torch.float64)
     torch.testing.assert_close(shuffled(x), net(x), rtol=1e-10, atol=1e-10)
+
+
+class TiedLayers(nn.Module):
+    """A hidden layer used twice: its input and output units are one group."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.tied, self.last = nn.Linear(64, 7), nn.Linear(7, 7), nn.Linear(7, 10)
+
+    def forward(self, x):
+        hidden = torch.relu(self.first(x.flatten(1)))
+        return self.last(torch.relu(self.tied(torch.relu(self.tied(hidden)))))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -85,7 +85,7 @@ def test_one_size_has_no_effective_model_complexity(mlps):
 def test_weights_are_averaged_over_the_last_part_of_the_run(kind, request):
     run = request.getfixturevalue(kind)[0]
     seen = []
-    retrain(run, run.new_net(), steps=[30, 45, 60], look=lambda net: seen.append(copy.deepcopy(net).eval()))
+    retrain(run, run.new_net(), steps=[30, 45, 60], call=lambda net: seen.append(copy.deepcopy(net).eval()))
     with torch.no_grad():
         for name, p in run.net.named_parameters():
             torch.testing.assert_close(dict(seen[-1].named_parameters())[name], p)

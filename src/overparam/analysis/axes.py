@@ -28,7 +28,7 @@ LABELS = {
 }
 
 
-def short(key: str) -> str:
+def short_name(key: str) -> str:
     """Return the last part of a dotted key, for file names and legends; the class for `model._target_`."""
     section, _, name = key.rpartition(".")
     return section if name == "_target_" else name
@@ -36,10 +36,10 @@ def short(key: str) -> str:
 
 def label(key: str) -> str:
     """Return the name of a key as an axis says it."""
-    return LABELS.get(key, short(key).replace("_", " "))
+    return LABELS.get(key, short_name(key).replace("_", " "))
 
 
-def number(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as a tick or a legend says it; a config's null is "none"."""
     if isinstance(value, float):
         return f"{value:.3g}"
@@ -65,7 +65,7 @@ def scale_x(axes: Axes, values: Sequence[float], ticks: bool = True, room: float
         axes.set_xscale("log")
     if ticks:
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_locator(FixedLocator(spread(values, room)))
+        axes.xaxis.set_major_locator(FixedLocator(spaced_ticks(values, room)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
@@ -74,7 +74,7 @@ def scale_y(axes: Axes, values: Sequence[float]) -> None:
     if is_log(values):
         axes.set_yscale("log")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(FixedLocator(spread(values)))
+    axes.yaxis.set_major_locator(FixedLocator(spaced_ticks(values)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
@@ -82,7 +82,7 @@ def _tick(value: float) -> str:
     return f"{value:.2g}" if abs(value) < 1 else f"{value:g}"
 
 
-def spread(values: Sequence[float], room: float = 0.06) -> list[float]:
+def spaced_ticks(values: Sequence[float], room: float = 0.06) -> list[float]:
     """Return the sorted values without those closer to the one before than `room` of the whole axis."""
     ordered = sorted(set(values))
     low, high = ordered[0], ordered[-1]

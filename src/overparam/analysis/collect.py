@@ -46,14 +46,16 @@ def collect(*folders: str | Path) -> pl.DataFrame:
     """
     found = find_sweeps(folders)
     if len(found) > 1:
-        return _typed([record for sweep, stamps in found.items() for record in _refreshed(sweep, stamps)[0]])
+        return _to_frame(
+            [record for sweep, stamps in found.items() for record in _read_cached(sweep, stamps)[0]]
+        )
     ((sweep, stamps),) = found.items()
     kept, now = sweep / CACHE / "table.parquet", fingerprint(stamps)
-    if _made_from(kept) == now:
+    if _cached_fingerprint(kept) == now:
         return pl.read_parquet(kept)
-    table = _typed(_refreshed(sweep, stamps)[0])
+    table = _to_frame(_read_cached(sweep, stamps)[0])
     if len(table) > 1:  # else one run was asked for
-        _keep({kept: table}, now)
+        _write_cache({kept: table}, now)
     return table
 
 
@@ -63,7 +65,7 @@ def collect_steps(*folders: str | Path) -> pl.DataFrame:
     Raises:
         FileNotFoundError: if there is no run.
     """
-    tables = [_refreshed(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
+    tables = [_read_cached(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
     return pl.concat(tables, how="diagonal_relaxed")
 
 
@@ -98,7 +100,7 @@ def _rank(key: str) -> tuple[int, str]:
     return (first.index(key) if key in first else len(first) + key.startswith("scheduler"), key)
 
 
-def _refreshed(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+def _read_cached(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
     """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
     now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
     files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
@@ -117,14 +119,14 @@ def _refreshed(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]
         steps = pl.concat([kept, _read_steps(sweep, changed)], how="diagonal_relaxed").sort(
             "identity", "step"
         )
-        _keep(dict(zip(files, (cached, steps), strict=True)))
+        _write_cache(dict(zip(files, (cached, steps), strict=True)))
     wanted = now.select("run").join(cached, on="run", how="left", maintain_order="left")
     return [json.loads(text) for text in wanted["record"]], steps.filter(
         pl.col("identity").is_in(list(stamps))
     )
 
 
-def _made_from(path: Path) -> str | None:
+def _cached_fingerprint(path: Path) -> str | None:
     """Return the fingerprint that a table was kept with."""
     try:
         return pl.read_parquet_metadata(path).get("made_from")
@@ -132,7 +134,7 @@ def _made_from(path: Path) -> str | None:
         return None
 
 
-def _keep(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
+def _write_cache(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
     for path, table in tables.items():
         temporary = path.with_suffix(f".{os.getpid()}")
         try:
@@ -183,7 +185,7 @@ def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:
     return pl.concat(tables, how="diagonal_relaxed")
 
 
-def _typed(records: list[dict[str, Any]]) -> pl.DataFrame:
+def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:
     summary = get_type_hints(Summary)
     del summary["measures"], summary["config"]
     declared = {"identity": str, "name": str, "status": str, "reason": str, "regime": str} | summary

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from overparam.analysis.axes import CATEGORICAL, colors, label, number, scale_x, short, spread
+from overparam.analysis.axes import CATEGORICAL, colors, label, scale_x, short_name, spaced_ticks, value_text
 from overparam.analysis.curves import (
     SEEDS_FOR_A_BAND,
     effective_model_complexity,
@@ -58,7 +58,7 @@ def error_figure(
         _thresholds(axes, shown, x, lines, is_alone=len(panels) == 1 and not lines)
         _parameter_axis(axes, shown, x, room=0.15 if has_panels else 0.09)
         if has_panels:
-            axes.set_title(f"label noise {number(level)}", weight="bold")
+            axes.set_title(f"label noise {value_text(level)}", weight="bold")
         axes.set_xlabel(label(x))
     _scale_quantity(panels[0], table, quantity)
     for axes in panels[::columns]:
@@ -96,7 +96,7 @@ def groups_of(table: pl.DataFrame, series: list[str]) -> list[tuple[str, pl.Data
         return [("", table)]
     groups = table.sort(series, nulls_last=True).partition_by(series, as_dict=True, maintain_order=True)
     return [
-        (", ".join(f"{short(k)} {number(v)}" for k, v in zip(series, values, strict=True)), group)
+        (", ".join(f"{short_name(k)} {value_text(v)}" for k, v in zip(series, values, strict=True)), group)
         for values, group in groups.items()
     ]
 
@@ -147,7 +147,7 @@ def _thresholds(axes: Axes, table: pl.DataFrame, x: str, series: list[str], is_a
             continue
         axes.axvline(threshold, color=color if series else GREY, ls=":", lw=1.2)
         if is_alone:
-            _say(axes, threshold, text)
+            _annotate(axes, threshold, text)
         elif text:
             axes.plot([], [], ":", color=GREY, label=text)
             text = ""
@@ -156,7 +156,7 @@ def _thresholds(axes: Axes, table: pl.DataFrame, x: str, series: list[str], is_a
         axes.axvline(table["n_train"][0], color="black", ls="-.", lw=0.8, label="theory: width = n")
 
 
-def _say(axes: Axes, x: float, text: str) -> None:
+def _annotate(axes: Axes, x: float, text: str) -> None:
     is_right = axes.transAxes.inverted().transform(axes.transData.transform((x, 0)))[0] > 0.6
     axes.annotate(
         text,
@@ -191,7 +191,7 @@ def _parameter_axis(axes: Axes, table: pl.DataFrame, x: str, room: float) -> Non
     if len(sizes) != sizes[x].n_unique():
         return
     top = axes.secondary_xaxis("top")
-    shown = sizes.filter(pl.col(x).is_in(spread(sizes[x].to_list(), room=room)))
+    shown = sizes.filter(pl.col(x).is_in(spaced_ticks(sizes[x].to_list(), room=room)))
     top.set_xticks(shown[x].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
     top.xaxis.set_minor_locator(NullLocator())
     top.set_xlabel("parameters per training sample, P/n", fontsize=8)

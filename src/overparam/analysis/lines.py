@@ -8,7 +8,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from overparam.analysis.axes import CATEGORICAL, label, number, scale_x, short
+from overparam.analysis.axes import CATEGORICAL, label, scale_x, short_name, value_text
 from overparam.analysis.curves import over_seeds
 
 matplotlib.use("Agg")
@@ -59,7 +59,7 @@ def line_figure(
     for index, (values, group, column) in enumerate(lines):
         curve = over_seeds(group, [x], [column, *([theory] if theory else [])]).drop_nulls(column)
         parts = [column.replace("_", " ")] if len(y) > 1 or not series else []
-        parts += [_says(key, value) for key, value in zip(series, values, strict=True)]
+        parts += [_legend_text(key, value) for key, value in zip(series, values, strict=True)]
         color, style = CATEGORICAL[index % len(CATEGORICAL)], ("-", "--", ":")[index // len(CATEGORICAL) % 3]
         if is_text:  # beside each other, not one on the other
             curve = curve.with_columns(pl.col(x) + 0.12 * (index - (len(lines) - 1) / 2))
@@ -84,8 +84,10 @@ def _band(axes: Axes, curve: pl.DataFrame, x: str, y: str, text: str, color: str
     axes.fill_between(curve[x], mean - half, mean + half, color=color, alpha=0.2, lw=0)
 
 
-def _says(key: str, value: object) -> str:
-    return str(value) if isinstance(value, str) else f"{short(key).replace('_', ' ')} {number(value)}"
+def _legend_text(key: str, value: object) -> str:
+    return (
+        str(value) if isinstance(value, str) else f"{short_name(key).replace('_', ' ')} {value_text(value)}"
+    )
 
 
 def _order(item: tuple[tuple[object, ...], pl.DataFrame]) -> tuple[str, ...]:

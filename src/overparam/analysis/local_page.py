@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from overparam.analysis.axes import LABELS, short
+from overparam.analysis.axes import LABELS, short_name
 from overparam.runs.identity import SECTIONS
 
 PARTS = Path(__file__).parent / "page"
@@ -68,8 +68,8 @@ def page_data(title: str, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[st
         "quantities": [*QUANTITIES, *measured],
         "labels": {
             **{c: c.replace("_", " ") for c in columns},
-            **{key: short(key) for key in keys},
-            **LABELS_HERE,
+            **{key: short_name(key) for key in keys},
+            **PAGE_LABELS,
         },
         "table": ["identity", *keys, *seeds, *TABLE],
         "columns": {name: _values(runs[name]) for name in dict.fromkeys(columns)},
@@ -77,7 +77,7 @@ def page_data(title: str, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[st
     }
 
 
-LABELS_HERE = {
+PAGE_LABELS = {
     **LABELS,
     "params_per_sample": "P/n",
     "params": "parameters P",

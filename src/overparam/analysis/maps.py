@@ -6,7 +6,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from overparam.analysis.axes import SEQUENTIAL, colors, is_log, label, number, scale_x, scale_y, short
+from overparam.analysis.axes import (
+    SEQUENTIAL,
+    colors,
+    is_log,
+    label,
+    scale_x,
+    scale_y,
+    short_name,
+    value_text,
+)
 from overparam.analysis.collect import swept
 from overparam.analysis.curves import over_seeds, seeds_text
 from overparam.analysis.figures import CATEGORICAL, draw_band, groups_of, quantity_name
@@ -25,10 +34,10 @@ def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: st
         title: what the figure is called.
     """
     shown = steps.filter(pl.col("step") > 0)
-    rows = pick(groups_of(shown, others), MOST_ROWS)
+    rows = evenly_spaced(groups_of(shown, others), MOST_ROWS)
     figure = Figure(figsize=(7.4, 0.6 + 2.6 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), 2, sharex=True, sharey=True, squeeze=False)
-    values = pick(sorted(shown[x].unique().drop_nulls()), MOST_LINES) if x else [None]
+    values = evenly_spaced(sorted(shown[x].unique().drop_nulls()), MOST_LINES) if x else [None]
     palette = colors(values) if x else [CATEGORICAL[0]]
     name = quantity_name(shown, "error")
     for (setting, group), pair in zip(rows, panels, strict=True):
@@ -38,7 +47,7 @@ def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: st
                 curve = over_seeds(
                     group.filter(pl.col(x) == value) if x else group, ["step"], [f"{part}_error"]
                 )
-                text = f"{short(x)} {number(value)}" if x else None
+                text = f"{short_name(x)} {value_text(value)}" if x else None
                 draw_band(axes, curve, "step", f"{part}_error", color=color, label=text)
             axes.set_title(f"{part} {name}" + (f", {setting}" if setting else ""))
     has_rates = shown["test_error"].max() <= 1  # type: ignore[operator]
@@ -63,13 +72,13 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
         others: the other swept keys; each of their combinations, at most three, is a row of panels.
         title: what the figure is called.
     """
-    rows = pick(groups_of(table.filter(pl.col(y) > 0) if y == "step" else table, others), MOST_ROWS)
+    rows = evenly_spaced(groups_of(table.filter(pl.col(y) > 0) if y == "step" else table, others), MOST_ROWS)
     figure = Figure(figsize=(7.4, 0.6 + 2.6 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), 2, sharex=True, sharey=True, squeeze=False)
     name = quantity_name(table, "error")
     grids = [[_pivot(group, x, y, f"{part}_error") for part in ("test", "train")] for _, group in rows]
     for column, part in enumerate(("test", "train")):
-        top = max(_top(*row[column][1:], is_step=y == "step") for row in grids)
+        top = max(_color_limit(*row[column][1:], is_step=y == "step") for row in grids)
         for (setting, _), row, axes in zip(rows, grids, panels[:, column], strict=True):
             xs, ys, z = row[column]
             mesh = axes.pcolormesh(
@@ -98,7 +107,7 @@ def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
     """Draw the line beta = 0 of every run in one panel, and the plane of at most five runs in a panel each."""
     seeds = {key: key.replace(".", " ") for key in ("data.seed", "seed") if table[key].n_unique() > 1}
     runs = groups_of(table.rename(seeds), [*swept(table), *seeds.values()])
-    planes = pick(runs, MOST_PLANES)
+    planes = evenly_spaced(runs, MOST_PLANES)
     figure = Figure(figsize=(3.2 * (1 + len(planes)), 3.2), layout="constrained")
     line, *panels = figure.subplots(1, 1 + len(planes))
     for (name, rows), color in zip(runs, colors([name for name, _ in runs]), strict=True):
@@ -123,8 +132,8 @@ def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
     return figure
 
 
-def pick(items: list, most: int) -> list:
-    """Return at most `most` of the items, the first and the last among them, evenly spread."""
+def evenly_spaced(items: list, most: int) -> list:
+    """Return at most `most` of the items, the first and the last among them, evenly spaced."""
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
@@ -141,7 +150,7 @@ def _pivot(table: pl.DataFrame, x: str, y: str, column: str) -> tuple[list[float
     return xs, ys, z
 
 
-def _top(ys: list[float], z: np.ndarray, is_step: bool) -> float:
+def _color_limit(ys: list[float], z: np.ndarray, is_step: bool) -> float:
     """Return the end of the colour scale: over steps, what the last factor of ten of training still reaches.
 
     The chance level of the first steps would leave no colours for the rest.

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from overparam.analysis.axes import number, short
+from overparam.analysis.axes import short_name, value_text
 from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
@@ -113,7 +113,7 @@ def figures(
         series = [key for key in keys if key != x]
         for quantity in quantities:
             is_first = (x, quantity) == (numeric[0], "error")
-            name = "figure" if is_first else f"{quantity}_vs_{short(x)}"
+            name = "figure" if is_first else f"{quantity}_vs_{short_name(x)}"
             yield name, error_figure(table, x, series, title, quantity)
     along = numeric[:1]
     sizes = table.select("params_per_sample", *along).n_unique()
@@ -128,10 +128,10 @@ def figures(
     long = [key for key in numeric if table[key].n_unique() > 2]
     if long and not joined.is_empty():
         others = [key for key in keys if key != long[0]]
-        yield f"error_over_{short(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
+        yield f"error_over_{short_name(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
     for x, y in combinations([key for key in long if key != NOISE], 2):
         others = [key for key in keys if key not in (x, y)]
-        yield f"error_over_{short(x)}_and_{short(y)}", heat_map(table, x, y, others, title)
+        yield f"error_over_{short_name(x)}_and_{short_name(y)}", heat_map(table, x, y, others, title)
 
 
 def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Path]:
@@ -151,12 +151,12 @@ def _json(values: pl.Series) -> str:
 
 def print_table(summary: pl.DataFrame, keys: list[str]) -> None:
     """Print the means over seeds, a row a setting."""
-    shown = Table(*map(short, keys), "P/n", "train error", "noise fitted", "test error", "seeds")
+    shown = Table(*map(short_name, keys), "P/n", "train error", "noise fitted", "test error", "seeds")
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted = row["train_error_noisy"]
         std = row["test_error_std"]
         shown.add_row(
-            *(number(row[key]) for key in keys),
+            *(value_text(row[key]) for key in keys),
             f"{row['params_per_sample']:.2f}",
             f"{row['train_error']:.3f}",
             "" if fitted is None else f"{1 - fitted:.2f}",

@@ -16,13 +16,13 @@ CODE = Path(__file__).parents[1]
 
 def stamp(run_dir: str) -> str:
     """Return what changes when the run has something new to say; empty if this is no run's directory."""
-    if seen := _look(run_dir, SUMMARY):
+    if seen := _modified(run_dir, SUMMARY):
         return seen
-    config, failure = _look(run_dir, CONFIG), _look(run_dir, FAILURE)
-    return " ".join([failure, _look(run_dir, METRICS), config]) if config or failure else ""
+    config, failure = _modified(run_dir, CONFIG), _modified(run_dir, FAILURE)
+    return " ".join([failure, _modified(run_dir, METRICS), config]) if config or failure else ""
 
 
-def _look(run_dir: str, name: str) -> str:
+def _modified(run_dir: str, name: str) -> str:
     try:
         stat = os.stat(f"{run_dir}/{name}")
     except OSError:

@@ -45,7 +45,7 @@ def load_claim(path: Path) -> DictConfig:
             raise ConfigError(f"{path.name}: {key} must be a mapping with something in it")
     if not isinstance(claim.number, int):
         raise ConfigError(f"{path.name}: number must be an integer, got {claim.number!r}")
-    _check_call(f"{path.name}: source", "place", claim.source)
+    _check_call(f"{path.name}: source", "setup", claim.source)
     if "experiment" in claim.source:
         for key in ("experiment", "after"):
             name = claim.source.get(key)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.lines import line_figure
 from overparam.claims.claim import load_claim
-from overparam.claims.trained import Place
+from overparam.claims.trained import Setup
 from overparam.claims.verdict import Effect, Verdict, verdict
 from overparam.runs.summary import write_json
 
@@ -38,10 +38,10 @@ class Entry:
         return verdict(self.effects)
 
 
-def judge(path: Path, place: Place, out: Path) -> Entry:
+def judge(path: Path, setup: Setup, out: Path) -> Entry:
     """Train what a claim needs, measure its effects and draw its figure into `out`."""
     claim, started = load_claim(path), time.time()
-    table, runs = _source(claim.source, place)
+    table, runs = _source(claim.source, setup)
     effects = [_effect(str(name), effect, table) for name, effect in claim.effects.items()]
     drawn: Any = OmegaConf.to_container(claim.figure)
     shown = _effects_table(effects) if drawn.pop("of", None) == "effects" else table
@@ -56,13 +56,13 @@ def judge(path: Path, place: Place, out: Path) -> Entry:
         effects,
         f"{path.stem}.png",
         runs,
-        list(place.seeds),
+        list(setup.seeds),
         time.time() - started,
     )
 
 
 def save_entry(entry: Entry, out: Path) -> None:
-    """Write the entry to `out`, as JSON, in the place of an earlier one of the same claim."""
+    """Write the entry to `out`, as JSON, in the setup of an earlier one of the same claim."""
     write_json(out / f"{entry.name}.json", {**asdict(entry), "verdict": entry.verdict})
 
 
@@ -83,7 +83,7 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
     ]
     lines += ["|---|---|---|---|---|---|"]
     for entry in entries:
-        effects = "<br>".join(f"{e.says}: {describe(e)}: {e.verdict}" for e in entry.effects)
+        effects = "<br>".join(f"{e.says}: {effect_text(e)}: {e.verdict}" for e in entry.effects)
         holding = sum(effect.verdict == "holds" for effect in entry.effects)
         says = f"**{entry.verdict}** ({holding} of {len(entry.effects)} effects hold)"
         runs = str(len(entry.runs)) if entry.runs else "exact, none"
@@ -99,7 +99,7 @@ def write_ledger(out: Path) -> Path:
     return path
 
 
-def describe(effect: Effect) -> str:
+def effect_text(effect: Effect) -> str:
     """Return mean, interval, bound and number of seeds in a few characters."""
     return f"{effect.mean:.3g} ± {effect.half_width:.2g} (> {effect.above:g}; {len(effect.values)} seeds)"
 
@@ -110,12 +110,12 @@ def _effects_table(effects: Sequence[Effect]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _source(node: DictConfig, place: Place) -> tuple[pl.DataFrame, list[str]]:
+def _source(node: DictConfig, setup: Setup) -> tuple[pl.DataFrame, list[str]]:
     knobs: Any = OmegaConf.to_container(node)
     target = knobs.pop("_target_")
     if "model" in knobs:
         knobs["model"] = get_method(knobs["model"])
-    return get_method(target)(place, **knobs)
+    return get_method(target)(setup, **knobs)
 
 
 def _effect(name: str, node: DictConfig, table: pl.DataFrame) -> Effect:

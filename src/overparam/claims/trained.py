@@ -22,7 +22,7 @@ from overparam.sweeps.grid import expand
 
 
 @dataclass(frozen=True)
-class Place:
+class Setup:
     """Where a ledger's runs are, and over which seeds."""
 
     logs: Path
@@ -30,7 +30,7 @@ class Place:
 
 
 def train_sweeps(
-    place: Place, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
 ) -> list[list[Path]]:
     """Train what is missing of sweeps of an experiment, and return the directories of the runs of each.
 
@@ -38,7 +38,7 @@ def train_sweeps(
     together where that is faster: a claim is about means over seeds, for which equal to rounding is enough.
 
     Args:
-        place: where, and over which seeds.
+        setup: where, and over which seeds.
         experiment: a file of configs/experiment/.
         sweeps: for each sweep, what is other than in the experiment.
         replicate: the config key that takes the seeds.
@@ -50,8 +50,8 @@ def train_sweeps(
     common = [
         f"experiment={experiment}",
         f"name={experiment.replace('/', '-')}",
-        f"paths.logs={place.logs}",
-        f"{replicate}={','.join(map(str, place.seeds))}",
+        f"paths.logs={setup.logs}",
+        f"{replicate}={','.join(map(str, setup.seeds))}",
         "logger=local",
         "hydra/launcher=local",
         "pack=auto",

@@ -45,9 +45,9 @@ def _judge_claims() -> int:
     import torch
 
     from overparam.claims.claim import FOLDER, load_claim
-    from overparam.claims.ledger import describe, judge, save_entry, write_ledger
+    from overparam.claims.ledger import effect_text, judge, save_entry, write_ledger
     from overparam.claims.publish import publish
-    from overparam.claims.trained import Place
+    from overparam.claims.trained import Setup
 
     chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))
     paths = [Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml" for name in chosen]
@@ -57,7 +57,7 @@ def _judge_claims() -> int:
     except ExpectedError as error:
         return fail(error)
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
-    place = Place(arguments.logs, tuple(arguments.seeds))
+    setup = Setup(arguments.logs, tuple(arguments.seeds))
     out = arguments.logs / "claims"
     if arguments.seeds != SEEDS:
         out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
@@ -65,7 +65,7 @@ def _judge_claims() -> int:
     failed = 0
     for path in paths:
         try:
-            entry = judge(path, place, out)
+            entry = judge(path, setup, out)
         except (ExpectedError, RuntimeError, ValueError, FileNotFoundError) as error:
             failed += 1
             print(f"{path.stem}: could not be judged: {error}", file=sys.stderr)
@@ -74,7 +74,7 @@ def _judge_claims() -> int:
         write_ledger(out)
         print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
         for effect in entry.effects:
-            print(f"    {effect.says}: {describe(effect)}: {effect.verdict}", flush=True)
+            print(f"    {effect.says}: {effect_text(effect)}: {effect.verdict}", flush=True)
     print(out / "ledger.md")
     if arguments.publish:
         try:

@@ -1,1 +1,1 @@
-"""What finished runs can still tell: paths between them, ensembles of them, pruned and compressed copies."""
+"""Studies of finished runs: paths between them, ensembles, pruned and compressed copies."""

@@ -1,11 +1,11 @@
-"""What a trained network can be compressed to, without training again: error against size."""
+"""Compression of a trained network without training again: error against size."""
 
 import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.pruning import masked, prunable, prune_smallest
@@ -18,18 +18,18 @@ def compression(
     rank_shares: Sequence[float] = (0.5, 0.25, 0.1, 0.05),
     bits: Sequence[int] = (8, 6, 4, 3, 2),
 ) -> list[dict[str, Any]]:
-    """Compress a finished network by pruning, low-rank factors and quantization, and test what is left.
+    """Compress a finished network by pruning, low-rank factors and quantization, and measure its error.
 
-    Weight matrices, and kernels as matrices [out, in * size], are compressed; biases and norms stay. BatchNorm
-    statistics are recomputed on the training set; nothing is trained. Sizes are what a file would hold:
+    Weight matrices, and kernels as matrices [out, in * size], are compressed; biases and norms are not. BatchNorm
+    statistics are recomputed on the training set; nothing is trained. Sizes are those of a file:
 
-    - "prune": the largest weights of each layer in magnitude; as many bits as before for each one kept, and a
-      bit for every weight to say which.
+    - "prune": keeps the largest weights of each layer in magnitude, at full precision, and one bit for every
+      weight that says whether it is kept.
     - "low rank": the best approximation of rank r (truncated SVD), stored as two factors of r (out + in)
-      numbers; a layer whose factors would be larger stays, and so does the readout, whose rank is K or less.
-    - "quantize": signed integers of b bits, one scale for each row (unit or channel), rounded to nearest.
+      numbers; a layer whose factors would be larger is kept, and so is the readout, whose rank is K or less.
+    - "quantize": signed integers of b bits, rounded to nearest, with one scale for each row (unit or channel).
 
-    Zeros save no time in dense arithmetic; the factors save FLOPs in proportion to their size.
+    Zeros save no time in dense arithmetic; low-rank factors save FLOPs in proportion to their size.
 
     Args:
         runs: one finished run.
@@ -59,21 +59,18 @@ def compression(
         variants.append(("quantize", b, quantized(run.net, b), rest + stored))
     rows: list[dict[str, Any]] = []
     for method, setting, net, size in variants:
-        settled = net if method == "dense" else recompute_statistics(net, run.train.x)
-        error = loss_and_error(settled, run.test, run.loss)[1]
-        rows.append(
-            {
-                **{"method": method, "setting": setting, "size_kb": size / 8192, "size_share": size / dense},
-                **{"test_error": error, "train_error": loss_and_error(settled, run.train, run.loss)[1]},
-                "error_rise": error - (rows[0]["test_error"] if rows else error),
-            }
-        )
-    return rows
+        if method != "dense":
+            recompute_statistics(net, run.train.x)
+        row = {"method": method, "setting": setting, "size_kb": size / 8192, "size_share": size / dense}
+        row["test_error"] = loss_and_error(net, run.test, run.loss)[1]
+        row["train_error"] = loss_and_error(net, run.train, run.loss)[1]
+        rows.append(row)
+    return [{**row, "error_rise": row["test_error"] - rows[0]["test_error"]} for row in rows]
 
 
 @torch.no_grad()
 def low_rank(net: nn.Module, share: float) -> tuple[nn.Module, int]:
-    """Return a copy with each weight matrix but the last at `share` of its rank, and how many numbers store all."""
+    """Return a copy with each weight matrix but the last at `share` of its rank, and how many numbers it stores."""
     copied = copy.deepcopy(net)
     *hidden, readout = prunable(copied).values()
     numbers = readout.numel()
@@ -94,8 +91,8 @@ def quantized(net: nn.Module, bits: int) -> nn.Module:
     """Return a copy whose weights are integers of |.| < 2^(bits-1), times the scale of their row."""
     copied = copy.deepcopy(net)
     for weight in prunable(copied).values():
-        rows: Tensor = weight.flatten(1)
+        rows = weight.flatten(1)
         scale = rows.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
-        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+        scale[scale == 0] = 1
         weight.copy_(((rows / scale).round() * scale).view_as(weight))
     return copied

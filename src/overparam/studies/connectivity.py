@@ -1,6 +1,6 @@
 """Mode connectivity: the loss along paths between two solutions of one training set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.func import functional_call
 from overparam.studies.interpolation import average, barrier
 from overparam.studies.matching import match_weights
 from overparam.training.finished import FinishedRun, loss_and_error, require_same_data
+from overparam.training.objective import mean_loss
 
 
 def mode_connectivity(
@@ -28,32 +29,51 @@ def mode_connectivity(
         curve_lr: their learning rate.
 
     Returns:
-        A row a pair: `first`, `second`, `barrier_linear`, `barrier_matched`, `barrier_bezier` (loss), and
+        A row for each pair: `first`, `second`, `barrier_linear`, `barrier_matched`, `barrier_bezier` (loss), and
         `error_linear`, `error_matched`: test error at the midpoint.
     """
     require_same_data(runs)
     rows = []
     for first, second in zip(runs[::2], runs[1::2], strict=False):
-        linear, error_linear = _line(first, first.net, second.net, points)
         row: dict[str, Any] = {"first": first.identity, "second": second.identity}
-        row |= {"barrier_linear": linear, "error_linear": error_linear}
-        matched, error_matched = _line(first, first.net, match_weights(second.net, first.net), points)
-        row |= {"barrier_matched": matched, "error_matched": error_matched}
-        row["barrier_bezier"] = (
-            bezier_barrier(first, second.net, points, curve_steps, curve_lr) if curve_steps else None
-        )
+        for name, end in (("linear", second.net), ("matched", match_weights(second.net, first.net))):
+            ends = [first.net, end]
+            row[f"barrier_{name}"] = path_barrier(first, ends, lambda t: [1 - t, t], points)
+            middle = average(ends, [0.5, 0.5], first.train.x)
+            row[f"error_{name}"] = loss_and_error(middle, first.test, first.loss)[1]
+        row["barrier_bezier"] = None
+        if curve_steps:
+            middle = bezier_middle(first, second.net, curve_steps, curve_lr)
+            curve = [first.net, middle, second.net]
+            row["barrier_bezier"] = path_barrier(first, curve, bezier_weights, points)
         rows.append(row)
     return rows
 
 
-def bezier_barrier(run: FinishedRun, other: nn.Module, points: int, steps: int, lr: float) -> float:
-    """Return the barrier of the training loss along a trained quadratic Bezier curve from `run` to `other`.
+def path_barrier(
+    run: FinishedRun, nets: Sequence[nn.Module], weights: Callable[[float], list[float]], points: int
+) -> float:
+    """Return the barrier of the training loss along the path sum_i weights(t)_i nets_i, at `points` values of t."""
+    losses = {}
+    for t in (i / (points - 1) for i in range(points)):
+        net = average(nets, weights(t), run.train.x)
+        losses[t] = loss_and_error(net, run.train, run.loss)[0]
+    return barrier(losses)
 
-    theta(t) = (1 - t)^2 theta_0 + 2 t (1 - t) phi + t^2 theta_1; phi starts midway and minimizes, by Adam with
-    a cosine schedule, the mean loss at a random t a step, on the full training set (Garipov et al. 2018, eq. 1).
+
+def bezier_weights(t: float) -> list[float]:
+    """Return the weights of the three points of a quadratic Bezier curve at t (Garipov et al. 2018, eq. 4)."""
+    return [(1 - t) ** 2, 2 * t * (1 - t), t**2]
+
+
+def bezier_middle(run: FinishedRun, other: nn.Module, steps: int, lr: float) -> nn.Module:
+    """Return the middle point of a quadratic Bezier curve from `run` to `other` on which the training loss is low.
+
+    It starts midway and minimizes, by Adam with a cosine schedule, the mean loss at one random t for each step, on
+    the full training set (Garipov et al. 2018, eq. 1).
     """
     rng = torch.Generator().manual_seed(0)
-    ends = [dict(net.named_parameters()) for net in (run.net, other)]
+    first, last = (dict(net.named_parameters()) for net in (run.net, other))
     middle = average([run.net, other], [0.5, 0.5], run.train.x)
     phi = {k: p.detach().clone().requires_grad_() for k, p in middle.named_parameters()}
     optimizer = torch.optim.Adam(phi.values(), lr)
@@ -61,30 +81,11 @@ def bezier_barrier(run: FinishedRun, other: nn.Module, points: int, steps: int, 
     x = run.train.x.to(next(run.net.parameters()).dtype)
     middle.train()  # BatchNorm by batch statistics: those of each point of the curve
     for _ in range(steps):
-        t = torch.rand((), generator=rng).item()
-        point = {
-            k: (1 - t) ** 2 * ends[0][k].detach() + 2 * t * (1 - t) * phi[k] + t**2 * ends[1][k].detach()
-            for k in phi
-        }
+        a, b, c = bezier_weights(torch.rand((), generator=rng).item())
+        point = {k: a * first[k].detach() + b * phi[k] + c * last[k].detach() for k in phi}
         optimizer.zero_grad()
-        run.loss(functional_call(middle, point, (x,)), run.train.y).mean().backward()
+        mean_loss(run.loss, functional_call(middle, point, (x,)), run.train.y).backward()
         optimizer.step()
         schedule.step()
-    with torch.no_grad():
-        for name, parameter in middle.named_parameters():
-            parameter.copy_(phi[name])
-    losses = {}
-    for t in (i / (points - 1) for i in range(points)):
-        weights = [(1 - t) ** 2, 2 * t * (1 - t), t**2]
-        net = average([run.net, middle, other], weights, run.train.x)
-        losses[t] = loss_and_error(net, run.train, run.loss)[0]
-    return barrier(losses)
-
-
-def _line(run: FinishedRun, start: nn.Module, end: nn.Module, points: int) -> tuple[float, float]:
-    losses = {}
-    for alpha in (i / (points - 1) for i in range(points)):
-        net = average([start, end], [1 - alpha, alpha], run.train.x)
-        losses[alpha] = loss_and_error(net, run.train, run.loss)[0]
-    middle = average([start, end], [0.5, 0.5], run.train.x)
-    return barrier(losses), loss_and_error(middle, run.test, run.loss)[1]
+    middle.load_state_dict(phi, strict=False)
+    return middle

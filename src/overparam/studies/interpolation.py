@@ -1,4 +1,4 @@
-"""Networks between networks: weighted averages of parameters, BatchNorm statistics recomputed."""
+"""Weighted averages of the parameters of networks, with BatchNorm statistics recomputed."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from overparam.training.finished import BATCH
 def average(nets: Sequence[nn.Module], weights: Sequence[float], x: Tensor) -> nn.Module:
     """Return the network whose parameters are sum_i weights_i theta_i, in eval mode.
 
-    Its BatchNorm statistics are recomputed on x [n, *input_shape]: those of the ends say nothing of what
-    comes between them, and interpolating them makes barriers that are not there (Jordan et al. 2023).
+    Its BatchNorm statistics are recomputed on x [n, *input_shape]: interpolating those of the ends makes barriers
+    that are not there (Jordan et al. 2023).
     """
     mixed = copy.deepcopy(nets[0])
     states = [dict(net.named_parameters()) for net in nets]
@@ -27,18 +27,20 @@ def average(nets: Sequence[nn.Module], weights: Sequence[float], x: Tensor) -> n
 
 @torch.no_grad()
 def recompute_statistics(net: nn.Module, x: Tensor) -> nn.Module:
-    """Set every BatchNorm's mean and variance to those over x, in batches of 2048; return the net in eval mode."""
+    """Set every BatchNorm's mean and variance to those over x, in batches of 2048; return the net in eval mode.
+
+    `torch.optim.swa_utils.update_bn` does the same, but with dropout switched on.
+    """
     layers = [m for m in net.modules() if isinstance(m, BATCH_NORMS)]
-    if layers:
-        momenta = [layer.momentum for layer in layers]
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # a plain average over the batches that follow
-            layer.train()
-        for part in x.split(BATCH):
-            net(part.to(next(net.parameters()).dtype))
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain average over the batches that follow
+        layer.train()
+    for batch in x.split(BATCH) if layers else ():
+        net(batch.to(next(net.parameters()).dtype))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
     return net.eval()
 
 

@@ -1,4 +1,4 @@
-"""How far the tangent kernel moved: from the initial weights, and between points of one training."""
+"""Change of the tangent kernel from the initial weights, and between checkpoints of one training."""
 
 import copy
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ def kernel_change(runs: Sequence[FinishedRun], samples: int = 100) -> list[dict[
     """Compare the empirical tangent kernels Theta [m, m] of a training at step 0 and at its checkpoints.
 
     Runs that differ in trainer.max_steps alone are checkpoints of one training, as long as the learning rate
-    does not follow its length. BatchNorm is in eval mode with statistics recomputed on the training set,
-    at step 0 too.
+    does not depend on its length. BatchNorm is in eval mode, with statistics recomputed on the training set, also
+    at step 0.
 
     Args:
         runs: finished runs, in the order of their steps.
-        samples: m, the first ones of the training set. Costs m K backward passes a network.
+        samples: m, the first ones of the training set. Costs m K backward passes for each network.
 
     Returns:
-        A row a run: `steps`; `change_from_init`, ||Theta - Theta_0||_F / ||Theta_0||_F (about 1/width in the
+        A row for each run: `steps`; `change_from_init`, ||Theta - Theta_0||_F / ||Theta_0||_F (about 1/width in the
         lazy regime: Jacot et al. 2018; Lee et al. 2019); `change_since_last`, the same against the checkpoint
         before (for the first, step 0); `distance_from_init`, 1 - <Theta, Theta_0> / (||Theta|| ||Theta_0||),
         in which scale does not count (Fort et al. 2020); `alignment_init` and `alignment`, of Theta_0 and of

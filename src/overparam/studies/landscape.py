@@ -1,7 +1,8 @@
-"""The loss around a solution, along random directions of the size of its weights."""
+"""The loss around a solution, along random directions as long as its weights."""
 
 import copy
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0
     """Measure the training loss on a plane through the trained weights: theta + alpha d1 + beta d2.
 
     d1 and d2 are Gaussian and filter-normalized (Li et al. 2018): every row of a weight matrix, and every
-    kernel of a channel, has the norm that the weights have there; biases and norms do not move. So networks
-    whose units are scaled differently can be compared. BatchNorm statistics are recomputed at each point.
-    Two directions of many: curvature they do not see may be there.
+    kernel of a channel, has the norm that the weights have there; biases and norms do not move. Networks whose
+    units are scaled differently can so be compared. BatchNorm statistics are recomputed at each point. Curvature
+    in other directions is not seen.
 
     Args:
         runs: one finished run.
@@ -28,7 +29,7 @@ def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0
         radius: the largest |alpha| and |beta|; at 1 a direction is as long as the weights themselves.
 
     Returns:
-        A row a point: `alpha`, `beta`, `train_loss`, `test_error`.
+        A row for each point: `alpha`, `beta`, `train_loss`, `test_error`.
     """
     if points < 3 or points % 2 == 0:
         raise ConfigError(f"study.points must be odd and 3 or more, got {points}")
@@ -36,21 +37,12 @@ def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0
     directions = [filter_normalized(run.net) for _ in range(2)]
     ticks = np.linspace(-radius, radius, points).tolist()
     rows = []
-    for beta in ticks:
-        for alpha in ticks:
-            net = displaced(run.net, directions, (alpha, beta))
-            if alpha or beta:
-                recompute_statistics(net, run.train.x)
-            rows.append(
-                {
-                    **{
-                        "alpha": alpha,
-                        "beta": beta,
-                        "train_loss": loss_and_error(net, run.train, run.loss)[0],
-                    },
-                    "test_error": loss_and_error(net, run.test, run.loss)[1],
-                }
-            )
+    for beta, alpha in product(ticks, ticks):
+        net = displaced(run.net, directions, (alpha, beta))
+        if alpha or beta:
+            recompute_statistics(net, run.train.x)
+        row = {"alpha": alpha, "beta": beta, "train_loss": loss_and_error(net, run.train, run.loss)[0]}
+        rows.append({**row, "test_error": loss_and_error(net, run.test, run.loss)[1]})
     return rows
 
 

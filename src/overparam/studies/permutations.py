@@ -1,12 +1,14 @@
-"""Permuting hidden units: what belongs to the same units, and the same function with them in another order."""
+"""Permutations of hidden units: which tensors hold the same units, and the same function with reordered units."""
 
 import copy
 import operator
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.cluster.hierarchy import DisjointSet
 from torch import Tensor, fx, nn
 
 from overparam.errors import ConfigError
@@ -20,37 +22,78 @@ UNITWISE = (
 )
 UNITWISE_CALLS = (F.relu, torch.relu, torch.flatten)
 SUMS = (operator.add, operator.iadd, torch.add)
+FIXED = "fixed"  # the group of units that cannot be permuted: inputs and outputs
 
 
-class Place(NamedTuple):
-    """Where a group of units lies in a parameter or buffer: along `axis`, as `repeat` entries in a row a unit."""
+class UnitAxis(NamedTuple):
+    """The dimension of a parameter or buffer that runs over hidden units, with `repeat` entries for each unit."""
 
     name: str
-    axis: int
+    dim: int
     repeat: int
 
 
-class Group(NamedTuple):
-    """Hidden units that can only be permuted together, and everything that has to move with them."""
+class UnitGroup(NamedTuple):
+    """Hidden units that can only be permuted together, and all tensors that must be permuted with them."""
 
     units: int
-    places: list[Place]
+    axes: list[UnitAxis]
 
 
-def hidden_groups(net: nn.Module) -> list[Group]:
+def hidden_groups(net: nn.Module) -> list[UnitGroup]:
     """Return the groups of hidden units of a network, from the graph of its operations (`torch.fx`).
 
     A hidden layer of a chain is a group; so are the channels inside a residual block, and the channels of a
-    residual stream, which all layers that read or write the stream share. What is added is one group. Inputs,
-    outputs and units that pass through an operation not known here (zero padding of channels) stay in place.
+    residual stream, which all layers that read or write the stream share. Tensors that are added have the same
+    group. Inputs, outputs and units that pass through an operation not known here (zero padding of channels) are
+    not permuted.
 
     Raises:
         ConfigError: if no hidden unit can be permuted, or the forward pass has no fixed graph.
     """
-    groups = _Walk(net).groups()
-    if not groups:
+    try:
+        graph = _LayerTracer().trace(net)
+    except (fx.proxy.TraceError, TypeError) as error:
+        raise ConfigError(f"the forward pass of {type(net).__name__} has no fixed graph: {error}") from error
+    modules = dict(net.named_modules())
+    joined = DisjointSet([FIXED])  # names of layers, whose output units are a group, and which groups are one
+    units = {FIXED: 0}
+    found: dict[tuple[str, int], tuple[str, int]] = {}  # tensor and dimension: its group and its size
+    group_of: dict[fx.Node, str] = {}
+
+    def add(group: str, tensor: str, dim: int, size: int) -> None:
+        joined.merge(found.setdefault((tensor, dim), (group, size))[0], group)  # a layer may be used twice
+
+    for node in graph.nodes:
+        name = str(node.target)
+        layer = modules.get(name) if node.op == "call_module" else None
+        sources = [group_of[source] for source in node.all_input_nodes]
+        if isinstance(layer, WEIGHTED) and getattr(layer, "groups", 1) == 1:
+            joined.add(name)
+            group_of[node], units[name] = name, len(layer.weight)
+            add(sources[0], f"{name}.weight", 1, layer.weight.shape[1])
+            for key, parameter in layer.named_parameters():
+                add(name, f"{name}.{key}", 0, len(parameter))
+        elif isinstance(layer, NORMS):
+            group_of[node] = sources[0]
+            for key, tensor in [*layer.named_parameters(), *layer.named_buffers()]:
+                if tensor.ndim > 0:
+                    add(sources[0], f"{name}.{key}", 0, len(tensor))
+        else:
+            is_sum = node.target in SUMS or (node.op == "call_method" and node.target in ("add", "add_"))
+            is_unitwise = is_sum or isinstance(layer, UNITWISE) or node.target in UNITWISE_CALLS
+            # An input, an output, or another operation may tell units apart.
+            group_of[node] = sources[0] if is_unitwise else FIXED
+            for source in sources:
+                joined.merge(group_of[node], source)
+    axes: dict[str, list[UnitAxis]] = defaultdict(list)
+    for (tensor_name, dim), (group, size) in found.items():
+        if not joined.connected(group, FIXED):
+            # A flattened image has several entries for each channel.
+            axes[joined[group]].append(UnitAxis(tensor_name, dim, size // units[group]))
+    if not axes:
         raise ConfigError(f"{type(net).__name__} has no hidden units that can be permuted")
-    return groups
+    return [UnitGroup(units[root], group_axes) for root, group_axes in axes.items()]
 
 
 def permute(net: nn.Module, orders: Sequence[Tensor]) -> nn.Module:
@@ -64,83 +107,17 @@ def permute(net: nn.Module, orders: Sequence[Tensor]) -> nn.Module:
     tensors = dict(copied.named_parameters()) | dict(copied.named_buffers())
     with torch.no_grad():
         for group, order in zip(hidden_groups(net), orders, strict=True):
-            for place in group.places:
-                tensors[place.name].copy_(moved(tensors[place.name], place, order))
+            for axis in group.axes:
+                tensors[axis.name].copy_(reordered(tensors[axis.name], axis, order))
     return copied
 
 
-def moved(tensor: Tensor, place: Place, order: Tensor) -> Tensor:
-    """Return `tensor` with the units along the place's axis in the given order."""
-    index = (order[:, None] * place.repeat + torch.arange(place.repeat)).flatten()
-    return tensor.index_select(place.axis, index)
+def reordered(tensor: Tensor, axis: UnitAxis, order: Tensor) -> Tensor:
+    """Return `tensor` with its units along `axis` in the given order."""
+    index = (order[:, None] * axis.repeat + torch.arange(axis.repeat)).flatten()
+    return tensor.index_select(axis.dim, index)
 
 
-class _Tracer(fx.Tracer):
+class _LayerTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, WEIGHTED + NORMS + UNITWISE)
-
-
-class _Walk:
-    """Follows channels through the graph; channels that must stay equal are joined (union-find)."""
-
-    def __init__(self, net: nn.Module) -> None:
-        try:
-            graph = _Tracer().trace(net)
-        except (fx.proxy.TraceError, TypeError) as error:
-            raise ConfigError(
-                f"the forward pass of {type(net).__name__} has no fixed graph: {error}"
-            ) from error
-        self.modules = dict(net.named_modules())
-        self.parent, self.sizes = [0], [0]  # group 0 are the channels that stay in place
-        self.places: list[tuple[int, Place]] = []
-        self.groups_of: dict[fx.Node, int] = {}
-        for node in graph.nodes:
-            self.groups_of[node] = self._visit(node)
-
-    def groups(self) -> list[Group]:
-        found: dict[int, Group] = {}
-        for group, place in self.places:
-            root = self._root(group)
-            if root != self._root(0):
-                found.setdefault(root, Group(self.sizes[root], [])).places.append(place)
-        return list(found.values())
-
-    def _visit(self, node: fx.Node) -> int:
-        module = self.modules.get(str(node.target)) if node.op == "call_module" else None
-        sources = [self.groups_of[source] for source in node.all_input_nodes]
-        if isinstance(module, WEIGHTED) and getattr(module, "groups", 1) == 1:
-            return self._layer(str(node.target), module, sources[0])
-        if isinstance(module, NORMS):
-            for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-                if tensor.ndim > 0:
-                    self._place(f"{node.target}.{name}", tensor, 0, sources[0])
-            return sources[0]
-        is_sum = node.target in SUMS or (node.op == "call_method" and node.target in ("add", "add_"))
-        if isinstance(module, UNITWISE) or node.target in UNITWISE_CALLS or is_sum:
-            for source in sources[1:]:
-                self._join(sources[0], source)
-            return sources[0]
-        for source in sources:  # an input, an output, or an operation that may tell channels apart
-            self._join(source, 0)
-        return 0
-
-    def _layer(self, name: str, layer: Any, source: int) -> int:
-        self._place(f"{name}.weight", layer.weight, 1, source)
-        self.parent.append(len(self.parent))
-        self.sizes.append(len(layer.weight))
-        self._place(f"{name}.weight", layer.weight, 0, self.parent[-1])
-        if layer.bias is not None:
-            self._place(f"{name}.bias", layer.bias, 0, self.parent[-1])
-        return self.parent[-1]
-
-    def _place(self, name: str, tensor: Tensor, axis: int, group: int) -> None:
-        # A flattened image has several entries a channel.
-        self.places.append((group, Place(name, axis, tensor.shape[axis] // max(self.sizes[group], 1))))
-
-    def _join(self, first: int, second: int) -> None:
-        self.parent[self._root(first)] = self._root(second)
-
-    def _root(self, group: int) -> int:
-        while self.parent[group] != group:
-            group = self.parent[group]
-        return group

@@ -1,15 +1,15 @@
-"""Training again as a run was trained: from other weights, with masks, or looked at on the way."""
+"""Training again as a run was trained: from other weights, with masks, or with a function called on the way."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import lightning as L
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from overparam.data.module import PoolDataModule
+from overparam.errors import ConfigError
 from overparam.randomness import derive_seed
 from overparam.training.build import build_trainer
 from overparam.training.finished import FinishedRun
@@ -21,7 +21,7 @@ def retrain(
     net: nn.Module,
     masks: Mapping[str, Tensor] | None = None,
     steps: Sequence[int] = (),
-    look: Callable[[nn.Module], None] | None = None,
+    call: Callable[[nn.Module], None] | None = None,
 ) -> nn.Module:
     """Train `net` as the run was trained, and return the result in eval mode.
 
@@ -30,27 +30,35 @@ def retrain(
 
     Args:
         run: the run to repeat.
-        net: a network of the run's shape; it stays as it is.
+        net: a network of the run's shape; it is not changed.
         masks: parameter name -> zeros and ones; masked weights stay zero.
-        steps: steps after which `look` is called with the network in training.
-        look: what to do then; it must leave the network as it is.
+        steps: steps after which `call` is called with the network in training.
+        call: must not change the network.
+
+    Raises:
+        ConfigError: if the run's training depends on evaluations or callbacks, which are not repeated here.
     """
     module, data = run.parts.build_module(), run.parts.data
-    assert isinstance(data, PoolDataModule)
+    datamodule: Any = getattr(data, "datamodule", data)
+    _check_repeatable(run, module)
     trained = module.net = copy.deepcopy(net).train()
     owners = {name: name.rpartition(".") for name in masks or {}}
     for name, mask in (masks or {}).items():
         owner, _, tensor = owners[name]
         prune.custom_from_mask(trained.get_submodule(owner), tensor, mask)
-    data.cuts = sorted(steps)
+
+    def after_step(trainer: Any, *_: Any) -> None:
+        if call is not None and trainer.global_step in steps:
+            call(trained)
+
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed(run.cfg.seed, "dropout"))
-        trainer = build_trainer(
-            run.cfg, data, callbacks=[_Look(set(steps), look)], logger=False, enable_checkpointing=False
-        )
+        callbacks = [LambdaCallback(on_train_batch_end=after_step)]
+        trainer = build_trainer(run.cfg, data, callbacks=callbacks, logger=False, enable_checkpointing=False)
         if may_fuse(run.cfg, module, data, [], trainer):
-            module.automatic_optimization, data.fused = False, True
-        trainer.fit(module, datamodule=data)
+            module.automatic_optimization = False
+            datamodule.fused, datamodule.cuts = True, sorted(steps)
+        trainer.fit(module, datamodule=datamodule)
     for owner, _, tensor in owners.values():
         prune.remove(trained.get_submodule(owner), tensor)
     result = copy.deepcopy(net)  # prune.remove leaves parameters in another order
@@ -58,12 +66,11 @@ def retrain(
     return result.eval()
 
 
-class _Look(L.Callback):
-    def __init__(self, steps: set[int], look: Callable[[nn.Module], None] | None) -> None:
-        self.steps, self.look = steps, look
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.look is not None and trainer.global_step in self.steps:
-            self.look(pl_module.net)  # type: ignore[arg-type]
+def _check_repeatable(run: FinishedRun, module: Any) -> None:
+    for what, is_there in (
+        ("callbacks", run.cfg.get("callbacks")),
+        ("a scheduler with a monitor", "monitor" in (run.cfg.get("scheduler") or {})),
+        ("a module without a `net`", not isinstance(getattr(module, "net", None), nn.Module)),
+    ):
+        if is_there:
+            raise ConfigError(f"a study that trains again does not support {what}, as {run.identity} has")

@@ -1,4 +1,4 @@
-"""Stochastic weight averaging: the mean of the weights that one run passes through."""
+"""Stochastic weight averaging: the mean of the weights over the last part of a run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from overparam.training.finished import FinishedRun, loss_and_error
 def weight_averaging(
     runs: Sequence[FinishedRun], start: float = 0.75, points: int = 20
 ) -> list[dict[str, Any]]:
-    """Measure what averaging the weights of the last part of a run gains (Izmailov et al. 2018).
+    """Measure the effect of averaging the weights over the last part of a run (Izmailov et al. 2018).
 
-    The run is trained again, as it was; `points` weights, evenly spaced from `start` of its steps to the last,
-    are averaged (`torch.optim.swa_utils`), BatchNorm statistics recomputed. The learning rate is the run's
-    own, where the paper raises it, so that what differs is the averaging alone.
+    The run is trained again, as it was; its weights at `points` steps, evenly spaced from `start` of the run to its
+    end, are averaged (`torch.optim.swa_utils`), and BatchNorm statistics recomputed. The learning rate is the run's
+    own, where the paper raises it, so that only the averaging differs.
 
     Args:
         runs: one finished run.
@@ -36,13 +36,9 @@ def weight_averaging(
         raise ConfigError(f"study.start must be in [0, 1) and points 2 or more, got {start} and {points}")
     mean = AveragedModel(run.new_net())
     steps = sorted({max(round(step), 1) for step in np.linspace(start * last, last, points)})
-    retrain(run, run.new_net(), steps=steps, look=mean.update_parameters)
+    retrain(run, run.new_net(), steps=steps, call=mean.update_parameters)
     averaged = recompute_statistics(mean.module, run.train.x)
     (loss_last, _), (loss_average, _) = (loss_and_error(n, run.train, run.loss) for n in (run.net, averaged))
     error_last, error_average = (loss_and_error(n, run.test, run.loss)[1] for n in (run.net, averaged))
-    return [
-        {
-            **{"error_last": error_last, "error_average": error_average, "gain": error_last - error_average},
-            **{"loss_last": loss_last, "loss_average": loss_average},
-        }
-    ]
+    row = {"error_last": error_last, "error_average": error_average, "gain": error_last - error_average}
+    return [{**row, "loss_last": loss_last, "loss_average": loss_average}]
