@@ -63,6 +63,6 @@ class Distillation(SupervisedModule):
         outputs = self(x)
         with torch.no_grad():
             taught = self._teacher[0](x.to(self.dtype))
-        logs = [F.log_softmax(found / self.temperature, 1) for found in (outputs, taught)]
-        from_teacher = self.temperature**2 * F.kl_div(*logs, reduction="none", log_target=True).sum(1)
+        own, theirs = (F.log_softmax(found / self.temperature, 1) for found in (outputs, taught))
+        from_teacher = self.temperature**2 * F.kl_div(own, theirs, reduction="none", log_target=True).sum(1)
         return ((1 - self.alpha) * self.loss(outputs, y) + self.alpha * from_teacher).mean()
