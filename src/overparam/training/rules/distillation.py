@@ -49,7 +49,8 @@ class Distillation(SupervisedModule):
 
     def on_fit_start(self) -> None:
         """Load the teacher to where the network is."""
-        net = load_run(self.teacher).net.requires_grad_(False).to(self.device, self.dtype)
+        own = next(self.net.parameters())
+        net = load_run(self.teacher).net.requires_grad_(False).to(own.device, own.dtype)
         self._teacher = (net,)  # in a tuple torch does not take it for a part of the module
 
     def training_loss(self, x: Tensor, y: Tensor) -> Tensor:
