@@ -30,3 +30,14 @@ def test_floats_survive_exactly(tmp_path):
     value = 0.1 + 0.2
     MetricsTable(tmp_path, 0).log_metrics({"loss": value}, 3)
     assert read_metrics(tmp_path)[0]["loss"] == value
+
+
+def test_a_row_of_an_earlier_step_is_put_in_its_place(tmp_path):
+    table = MetricsTable(tmp_path, 0)
+    for step, row in ((0, {"loss": 1.0}), (50, {"loss": 0.5}), (49, {"lr": 0.1}), (50, {"lr": 0.2})):
+        table.log_metrics(row, step)
+    assert read_metrics(tmp_path) == [
+        {"step": 0, "loss": 1.0},
+        {"step": 49, "lr": 0.1},
+        {"step": 50, "loss": 0.5, "lr": 0.2},
+    ]

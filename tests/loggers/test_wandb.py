@@ -223,3 +223,23 @@ def test_a_failure_told_twice_and_a_second_try_in_the_same_process_are_one_run(s
     assert server.runs["run-1"]["exitcode"] == 1
     track(folder)
     assert_complete(server.runs["run-1"])
+
+
+def test_a_row_of_an_earlier_step_reaches_wandb_too(server, tmp_path):
+    """Lightning logs what a module says of step 49 after the evaluation that follows it, which is at step 50."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "weights.pt").write_bytes(b"weights")
+    logger = wandb_run(run_dir=folder, identity="run-1", sweep="sweep", settings=SETTINGS)
+    for step, row in ((0, {"loss": 1.0}), (50, {"loss": 0.5}), (49, {"lr": 0.1}), (50, {"lr": 0.2})):
+        logger.log_metrics(row, step=step)
+    logger.end(summary("run-1"), folder / "weights.pt")
+    rows = [
+        {key: row[key] for key in ("_step", "loss", "lr") if key in row}
+        for row in server.runs["run-1"]["history"]
+    ]
+    assert rows == [
+        {"_step": 0, "loss": 1.0},
+        {"_step": 49, "lr": 0.1},
+        {"_step": 50, "loss": 0.5, "lr": 0.2},
+    ]
