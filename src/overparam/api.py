@@ -11,12 +11,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import use_callers_files
+from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
+from overparam.runs.keys import refuse_unknown_keys
 from overparam.training.finished import FinishedRun, load_run
 from overparam.training.run import train as train_run
 
@@ -29,7 +31,7 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
         config_dir: a folder of your own configs, as `--config-dir`.
 
     Raises:
-        ConfigError: if there is no such config.
+        ConfigError: if there is no such config, or it has a key that nothing reads.
 
     Example:
         >>> cfg = compose(["model=cnn5", "data=cifar10", "model.width=16"])
@@ -43,9 +45,14 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
         words.append(f"hydra.searchpath=['file://{folder}']")
     try:
         with _hydra_of_our_own():
-            return hydra_compose("train", words)
+            cfg = hydra_compose("train", words, return_hydra_config=True)
+            groups = config_groups(GlobalHydra.instance().config_loader(), cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
+    with open_dict(cfg):
+        del cfg["hydra"]
+    refuse_unknown_keys(cfg, groups)
+    return cfg
 
 
 @contextmanager

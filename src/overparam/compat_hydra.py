@@ -3,7 +3,8 @@
 `tests/test_compat_hydra.py` checks that each still does what is relied on.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -14,16 +15,32 @@ from omegaconf import DictConfig, open_dict
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
 
 
-def compose_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the config that a launcher composes for a job of a sweep, without `hydra`.
+def config_groups(loader: ConfigLoader, choices: Iterable[object]) -> set[str]:
+    """Return the names of the config groups that there are: those the loader sees, and those that were chosen from.
+
+    `list_groups` serves Hydra's shell completion; it does not see the folders of `hydra.searchpath`.
+
+    Args:
+        loader: Hydra's config loader.
+        choices: keys of `hydra.runtime.choices` of a composed config.
+    """
+    names = [*loader.list_groups(""), *map(str, choices)]
+    return {re.split("[/@]", name)[0] for name in names}
+
+
+def compose_job(
+    loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
+) -> tuple[DictConfig, set[str]]:
+    """Return the config that a launcher composes for a job of a sweep, without `hydra`; and see `config_groups`.
 
     `load_sweep_config` is what Hydra's launchers call, and the one way to compose with the sweep's own search path
     and cached values; it is not documented.
     """
     cfg = loader.load_sweep_config(master, list(overrides))
+    groups = config_groups(loader, cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return cfg
+    return cfg, groups
 
 
 def result_of(job: JobReturn) -> Any:

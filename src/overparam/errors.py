@@ -1,6 +1,8 @@
 """What a person who gives a command can get wrong or meet, and how every command says it."""
 
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class ExpectedError(Exception):
@@ -9,6 +11,17 @@ class ExpectedError(Exception):
 
 class ConfigError(ExpectedError):
     """A run that cannot be started as asked; the message is one line: what is wrong and what to do."""
+
+
+def did_you_mean(word: str, known: Iterable[object]) -> str:
+    """Return the end of a message that names what `word` may be a misspelling of.
+
+    Example:
+        >>> did_you_mean("max_step", {"max_steps", "devices"})
+        '; did you mean max_steps?'
+    """
+    close = get_close_matches(word, [str(name) for name in known], n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def one_line(error: Exception | str) -> str:

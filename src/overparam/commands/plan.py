@@ -7,12 +7,15 @@ import logging
 import sys
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from overparam.commands.start import start_hydra
+from overparam.compat_hydra import config_groups
 from overparam.errors import ExpectedError, fail
 from overparam.paths import CONFIGS
+from overparam.runs.keys import refuse_unknown_keys
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="plan")
@@ -21,6 +24,8 @@ def run(cfg: DictConfig) -> None:
     from overparam.sweeps.plan import report
 
     try:
+        choices = HydraConfig.get().runtime.choices
+        refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
         report([(cfg, HydraConfig.get().overrides.task)], cfg.plan.json)
     except ExpectedError as error:
         sys.exit(fail(error))  # Hydra would print a line of its own first

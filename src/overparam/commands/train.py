@@ -5,13 +5,16 @@ import sys
 import warnings
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from overparam.commands.start import start_hydra
+from overparam.compat_hydra import config_groups
 from overparam.errors import ExpectedError, fail
 from overparam.paths import CONFIGS
+from overparam.runs.keys import refuse_unknown_keys
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
@@ -21,6 +24,8 @@ def run(cfg: DictConfig) -> float | None:
 
     alone = HydraConfig.get().mode == RunMode.RUN
     try:
+        choices = HydraConfig.get().runtime.choices
+        refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
         return run_job(cfg, show=alone)
     except ExpectedError as error:
         if alone:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.compat_hydra import compose_job
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
+from overparam.runs.keys import refuse_unknown_keys
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
 OWN_MODULE = "overparam.training.module.SupervisedModule"  # uses all sections of the config
@@ -79,7 +80,11 @@ class Composer:
         return cfg
 
     def run(self, overrides: Sequence[str]) -> Run:
-        """Return the run that `overrides` describe; its config is composed when asked for."""
+        """Return the run that `overrides` describe; its config is composed when asked for.
+
+        Raises:
+            ConfigError: if they set a key that nothing reads.
+        """
         template, values = self._template(overrides)
         folder, name = template.run(values)
         return Run(name, folder / name, list(overrides), self)
@@ -97,7 +102,8 @@ class Composer:
         values = {key: value for key, value in parsed if key is not None}
         choice = (*groups, None, *sorted(values))
         if choice not in self._templates:
-            cfg = compose_job(self.loader, self.master, groups)
+            cfg, known = compose_job(self.loader, self.master, groups)
+            refuse_unknown_keys(cfg, known)
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
                 compose_job(self.loader, self.master, overrides)  # Hydra's own account of the key

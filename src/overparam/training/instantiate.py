@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import cache, partial
 from typing import Any, get_type_hints
 
@@ -13,7 +12,7 @@ from hydra.utils import get_class, get_method, instantiate
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, did_you_mean
 
 
 def build(name: str, node: Any, known: Iterable[str] = (), /, **extra: Any) -> Any:
@@ -96,17 +95,6 @@ def check_types(called: Callable[..., Any], given: Mapping[Any, Any], prefix: st
         except pydantic.ValidationError as error:
             expected = error.errors()[0]["msg"].removeprefix("Input should be ")
             raise ConfigError(f"{prefix}{key} must be {expected}, got {value!r}") from error
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    """Return the end of a message that names what `word` may be a misspelling of.
-
-    Example:
-        >>> did_you_mean("max_step", {"max_steps", "devices"})
-        '; did you mean max_steps?'
-    """
-    close = get_close_matches(word, [str(name) for name in known], n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def line(error: BaseException) -> str:

@@ -1,0 +1,53 @@
+"""Top-level keys of a config that nothing would ever read."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from overparam.errors import ConfigError, did_you_mean
+from overparam.runs.identity import NOT_IDENTITY, TOP_LEVEL
+
+KNOWN = TOP_LEVEL | {key for key in NOT_IDENTITY if "." not in key}
+SCATTERED = {
+    "experiment",
+    "sweep",
+    "debug",
+    "local",
+    "study",
+    "claim",
+}  # groups whose files set keys of others
+
+
+def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
+    """Refuse top-level keys that the lab does not know, that are no config group, and that no value refers to.
+
+    Args:
+        cfg: a composed config.
+        groups: names of the config groups that there are, see `compat_hydra.config_groups`.
+
+    Raises:
+        ConfigError: if there is such a key; names what may have been meant.
+    """
+    known = KNOWN | (set(groups) - SCATTERED)
+    plain: Any = OmegaConf.to_container(cfg)
+    for key in map(str, plain):
+        others = [child for name, child in plain.items() if str(name) != key]
+        if key not in known and not any(_refers_to(text, key) for text in _texts(others)):
+            raise ConfigError(
+                f"{key}: the config has no such key, and no value refers to it{did_you_mean(key, known)}"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _texts(child)
+    elif isinstance(value, str) and "${" in value:
+        yield value
+
+
+def _refers_to(text: str, key: str) -> bool:
+    """Return whether `${key}`, `${key.x}`, `${..key}` or `${resolver:key}` is in a text."""
+    return re.search(rf"(\{{\.*|[:,]\s*){re.escape(key)}\b", text) is not None
