@@ -1,1 +1,1 @@
-"""Models whose answer is known: linear algebra in float64, beside the theory they must meet."""
+"""Models with a known answer: linear algebra in float64, compared with theory."""

@@ -1,4 +1,4 @@
-"""Gradient descent on linear regression: where it ends, and its whole path in closed form."""
+"""Gradient descent on linear regression: its limit, and its path in closed form."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from overparam.randomness import generator
 
 
 def min_norm_solution(x: Tensor, y: Tensor, start: Tensor | None = None) -> Tensor:
-    """Return the interpolator that gradient descent from `start` ends at: the nearest one to it.
+    """Return the limit of gradient descent from `start`: the interpolator nearest to it.
 
     start + X^+ (y - X start): the orthogonal projection of the start on the set of least-squares solutions,
     because gradients lie in the row space of X. From zero that is the minimum-norm solution X^+ y (Zhang et
@@ -30,7 +30,7 @@ def descent_path(x: Tensor, y: Tensor, lr: float, steps: Sequence[int], start: T
     """Return the iterates [len(steps), p] of gradient descent on ||X b - y||^2 / (2n), in closed form.
 
     With X^T X / n = V diag(l) V^T, the component along v_i is b_i(t) = b_i* + (1 - lr l_i)^t (b_i(0) - b_i*)
-    where l_i > 0, and b_i(0) where l_i = 0. Stable for lr < 2 / max l.
+    if l_i > 0, and b_i(0) if l_i = 0. Stable for lr < 2 / max l.
     """
     _, s, vh = torch.linalg.svd(x, full_matrices=True)
     values = torch.zeros(x.shape[1], dtype=x.dtype)
@@ -54,8 +54,8 @@ def two_scale_regression(
     """Run gradient descent on regression whose features have two scales: epoch-wise double descent.
 
     x = (scale_1 z_1, scale_2 z_2), z Gaussian; y = x . b + e. Features of the large scale are fitted, and
-    overfitted, first; those of the small scale later, and each has a bias-variance trade-off of its own, at
-    its own time (Heckel & Yilmaz 2021; Pezeshki et al. 2022).
+    overfitted, first, those of the small scale later; each scale has its own bias-variance trade-off at its own
+    time (Heckel & Yilmaz 2021; Pezeshki et al. 2022).
 
     Args:
         seed: root of the stream "exact/two_scale".
@@ -69,13 +69,15 @@ def two_scale_regression(
         repetitions: independent draws of the data, over which risks are averaged.
 
     Returns:
-        A row a step: `step`, `excess_risk` of the iterate of real gradient descent, `closed_form` the same of
+        A row for each step: `step`, `excess_risk` of the iterate of gradient descent, `closed_form` the same of
         `descent_path`, `deviation` their relative difference, and `theory`, the expectation of Heckel & Yilmaz
         2021, theorem 1, for n >> p: sum over features of
         scale^2 b^2 (1 - lr scale^2)^2t + (noise / n) (1 - (1 - lr scale^2)^t)^2.
     """
-    scale = torch.cat([torch.full((d,), s, dtype=torch.float64) for d, s in zip(dims, scales, strict=True)])
-    b = torch.cat([torch.full((d,), c, dtype=torch.float64) for d, c in zip(dims, coefficients, strict=True)])
+    scale, b = (
+        torch.tensor(values, dtype=torch.float64).repeat_interleave(torch.tensor(dims))
+        for values in (scales, coefficients)
+    )
     risks = torch.zeros(2, len(steps), dtype=torch.float64)
     for repetition in range(repetitions):
         rng = generator(seed, "exact", "two_scale", repetition)
@@ -87,11 +89,8 @@ def two_scale_regression(
     left = (1 - lr * scale**2) ** torch.tensor(list(steps), dtype=torch.float64)[:, None]
     theory = (scale**2 * b**2 * left**2 + noise / n * (1 - left) ** 2).sum(1)
     return [
-        {
-            **{"step": step, "excess_risk": risk, "closed_form": exact, "theory": expected},
-            "deviation": abs(risk / exact - 1),
-        }
-        for step, risk, exact, expected in zip(steps, *risks.tolist(), theory.tolist(), strict=True)
+        {"step": t, "excess_risk": r, "closed_form": c, "theory": e, "deviation": abs(r / c - 1)}
+        for t, r, c, e in zip(steps, *risks.tolist(), theory.tolist(), strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Random features on digits: the interpolation peak by least squares, without any training."""
+"""Random features on digits: the interpolation peak by least squares, without training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +22,8 @@ def random_features(
 ) -> list[dict[str, Any]]:
     """Solve for the readout of RBF random features, for every width N, sample size n and ridge penalty.
 
-    The squared loss is against one-hot labels; penalty 0 is the minimum-norm solution, whose test error peaks
-    at N = n (Belkin et al. 2019). Everything is float64: float32 cuts the peak off.
+    Targets are one-hot labels; penalty 0 is the minimum-norm solution, whose test error peaks at N = n (Belkin et
+    al. 2019). Everything is float64: in float32 the peak is cut off.
 
     Args:
         seed: root of the data's streams and of the features'.
@@ -34,9 +34,9 @@ def random_features(
         sigma: length scale of the kernel.
 
     Returns:
-        A row each: `width`, `n`, `features_per_sample`, `penalty`, `train_mse`, `test_mse` (summed over the
-        classes, averaged over samples), `test_error`, `theory`: the test MSE in the limit of infinitely many
-        features, kernel regression with the same penalty.
+        A row for each width, n and penalty: `width`, `n`, `features_per_sample`, `penalty`, `train_mse`, `test_mse`
+        (summed over classes, averaged over samples), `test_error`, `theory`: the test MSE in the limit of infinitely
+        many features, which is kernel regression with the same penalty.
     """
     rows = []
     for n in samples:
@@ -45,11 +45,7 @@ def random_features(
         targets = F.one_hot(data.train.y, data.num_outputs).double()
         test_targets = F.one_hot(data.test.y, data.num_outputs).double()
         limits = {
-            penalty: (kernel_regression(data.train.x, targets, data.test.x, sigma, penalty) - test_targets)
-            .square()
-            .sum(1)
-            .mean()
-            .item()
+            penalty: mse(kernel_regression(data.train.x, targets, data.test.x, sigma, penalty), test_targets)
             for penalty in penalties
         }
         for width in widths:
@@ -60,25 +56,22 @@ def random_features(
                 net.solve(data.train.x, targets, penalty)
                 with torch.no_grad():
                     fitted, predicted = net(data.train.x), net(data.test.x)
-                rows.append(
-                    {
-                        "width": width,
-                        "n": n,
-                        "features_per_sample": width / n,
-                        "penalty": penalty,
-                        "train_mse": (fitted - targets).square().sum(1).mean().item(),
-                        "test_mse": (predicted - test_targets).square().sum(1).mean().item(),
-                        "test_error": (predicted.argmax(1) != data.test.y).double().mean().item(),
-                        "theory": limits[penalty],
-                    }
-                )
+                row = {"width": width, "n": n, "features_per_sample": width / n, "penalty": penalty}
+                row |= {"train_mse": mse(fitted, targets), "test_mse": mse(predicted, test_targets)}
+                row["test_error"] = (predicted.argmax(1) != data.test.y).double().mean().item()
+                rows.append({**row, "theory": limits[penalty]})
     return rows
+
+
+def mse(outputs: Tensor, targets: Tensor) -> float:
+    """Return the squared error of outputs [N, K], summed over classes and averaged over samples."""
+    return (outputs - targets).square().sum(1).mean().item()
 
 
 def kernel_regression(x: Tensor, targets: Tensor, test_x: Tensor, sigma: float, penalty: float) -> Tensor:
     """Return k(x', X) (K + penalty I)^-1 Y [N', K], with the kernel exp(-||x - x'||^2 / (2 sigma^2)).
 
-    That is what random features tend to (Rahimi & Recht 2007): minimizing ||Phi A - Y||^2 + penalty ||A||^2.
+    This is the limit of minimizing ||Phi A - Y||^2 + penalty ||A||^2 over random features (Rahimi & Recht 2007).
     """
     train, test = x.flatten(1).double(), test_x.flatten(1).double()
 

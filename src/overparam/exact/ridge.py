@@ -1,4 +1,4 @@
-"""Ridgeless and ridge regression on isotropic inputs, beside their exact and limiting risks."""
+"""Ridgeless and ridge regression, compared with their exact and limiting risks."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def ridge_regression(
     """Fit y = x . b + e in every dimension p, with x ~ N(0, I_p), ||b||^2 = `signal`, e ~ N(0, `noise`).
 
     The estimator minimizes ||y - X b||^2 / n + penalty ||b||^2; penalty 0 is the minimum-norm least-squares
-    solution. The excess risk ||b_hat - b||^2 is that of a new sample, less the noise; it is exact given X, y.
+    solution. Its excess risk on a new sample, without the noise, is ||b_hat - b||^2, exact given X, y.
 
     Args:
         seed: root of the streams "exact/ridge/...".
@@ -36,12 +36,12 @@ def ridge_regression(
         repetitions: independent draws of (X, b, e), averaged.
 
     Returns:
-        A row for each p and penalty: `p`, `p_per_n`, `penalty`, `excess_risk` (mean), `risk_over_theory`, `theory`:
-        exact for penalty 0 (see `ridgeless_risk`), limiting for others (see `ridge_risk`).
+        A row for each p and penalty: `p`, `p_per_n`, `penalty`, `excess_risk` (mean), `theory` (exact for penalty
+        0, see `ridgeless_risk`; limiting for others, see `ridge_risk`), `risk_over_theory`.
     """
     rows = []
     for p in dims:
-        totals = dict.fromkeys(penalties, 0.0)
+        risks = dict.fromkeys(penalties, 0.0)
         for repetition in range(repetitions):
             rng = generator(seed, "exact", "ridge", p, repetition)
             x = torch.randn(n, p, dtype=torch.float64, generator=rng)
@@ -50,17 +50,12 @@ def ridge_regression(
             y = x @ b + math.sqrt(noise) * torch.randn(n, dtype=torch.float64, generator=rng)
             for penalty in penalties:
                 estimate = least_squares_readout(x, y[:, None], ridge=n * penalty)[0]
-                totals[penalty] += (estimate - b).square().sum().item() / repetitions
-        for penalty, risk in totals.items():
-            theory = (
-                ridge_risk(p / n, penalty, signal, noise) if penalty else ridgeless_risk(p, n, signal, noise)
-            )
-            rows.append(
-                {
-                    **{"p": p, "p_per_n": p / n, "penalty": penalty, "excess_risk": risk},
-                    **{"theory": theory, "risk_over_theory": risk / theory},
-                }
-            )
+                risks[penalty] += (estimate - b).square().sum().item() / repetitions
+        for penalty, risk in risks.items():
+            exact = ridgeless_risk(p, n, signal, noise)
+            theory = ridge_risk(p / n, penalty, signal, noise) if penalty else exact
+            row = {"p": p, "p_per_n": p / n, "penalty": penalty, "excess_risk": risk}
+            rows.append({**row, "theory": theory, "risk_over_theory": risk / theory})
     return rows
 
 
@@ -97,8 +92,8 @@ def min_norm_interpolation(
 ) -> list[dict[str, Any]]:
     """Interpolate noisy data by the minimum-norm solution where Sigma has a head and a flat tail.
 
-    x ~ N(0, Sigma), Sigma with `k` unit eigenvalues and p - k that share a trace of 1 (k = 0: isotropic, each
-    1/p... times p, that is 1); y = x . b + e, with b a unit vector in the head (in all of R^p if isotropic).
+    x ~ N(0, Sigma), Sigma with `k` unit eigenvalues and p - k equal ones whose sum is 1 (k = 0: all are 1);
+    y = x . b + e, with b a unit vector in the span of the first k eigenvectors (k = 0: in R^p).
     Risks are exact given the sample: E (x . b_hat - y)^2 = (b_hat - b)^T Sigma (b_hat - b) + noise.
 
     Args:
@@ -108,17 +103,16 @@ def min_norm_interpolation(
         repetitions: independent draws, averaged.
 
     Returns:
-        A row each: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `theory`, its deterministic
-        equivalent (see `min_norm_risk`), `effective_rank` (r_k of Bartlett et al. 2020: tail trace over its
-        largest eigenvalue), benign where it is far above n and k is far below n.
+        A row for each spectrum: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `theory`, its
+        deterministic equivalent (see `min_norm_risk`), `effective_rank` (r_k of Bartlett et al. 2020: the tail's
+        trace over its largest eigenvalue). Overfitting is benign if it is far above n and k is far below n.
     """
     rows = []
     for spectrum in spectra:
         n, k, p = spectrum["n"], spectrum["k"], spectrum["p"]
         eigenvalues = torch.ones(p, dtype=torch.float64)
-        if k > 0:
-            eigenvalues[k:] = 1 / (p - k)
-        head = k if k > 0 else p
+        head = k or p
+        eigenvalues[head:] = 1 / max(p - head, 1)
         train = test = 0.0
         for repetition in range(repetitions):
             rng = generator(seed, "exact", "benign", n, k, p, repetition)
@@ -130,17 +124,13 @@ def min_norm_interpolation(
             estimate = x.T @ torch.linalg.solve(x @ x.T, y) if p >= n else torch.linalg.lstsq(x, y).solution
             train += (x @ estimate - y).square().mean().item() / repetitions
             test += ((estimate - b).square() * eigenvalues).sum().item() / repetitions
-        tail = eigenvalues[k:]
         mean_squares = torch.zeros(p, dtype=torch.float64)
         mean_squares[:head] = 1 / head
         theory = min_norm_risk(eigenvalues, mean_squares, n, noise) / noise
-        rows.append(
-            {
-                **{"n": n, "k": k, "p": p, "train_mse": train},
-                **{"test_over_noise": 1 + test / noise, "theory": theory},
-                "effective_rank": (tail.sum() / tail.max()).item() if len(tail) else 0.0,
-            }
-        )
+        tail = eigenvalues[k:]
+        row = {"n": n, "k": k, "p": p, "train_mse": train, "test_over_noise": 1 + test / noise}
+        rank = (tail.sum() / tail.max()).item() if len(tail) else 0.0
+        rows.append({**row, "theory": theory, "effective_rank": rank})
     return rows
 
 
