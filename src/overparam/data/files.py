@@ -54,7 +54,7 @@ def without_checksums(source: Any) -> Any:
 
 
 def fetch(source: Any, root: Path, download: bool) -> None:
-    """See to it that every file is there: unpack archives that are, download the rest if that is allowed.
+    """Check that every file exists; unpack archives that do, and download the rest if that is allowed.
 
     Files are made beside their place and then moved, under a lock, so several runs may ask at once.
 

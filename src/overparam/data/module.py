@@ -104,7 +104,7 @@ class PoolDataModule(L.LightningDataModule):
         num_workers: DataLoader processes that gather batches of inputs that are not resident.
 
     Raises:
-        ValueError: for values that cannot be had.
+        ValueError: for values out of range.
     """
 
     train: Split

@@ -1,4 +1,4 @@
-"""Any LightningDataModule: what the lab must know of it, and how its loaders are evaluated on.
+"""Any LightningDataModule: what the lab needs to know about it, and how networks are evaluated on its loaders.
 
 Such data need not fit into memory. Its loaders give (x [B, *shape], y [B] or [B, K]), batch by batch.
 """
@@ -21,9 +21,9 @@ MEASURED = 2048  # samples that measures, which want tensors, are given of a str
 
 @dataclass(frozen=True)
 class StreamSplit:
-    """The samples of a loader, each time read anew, in a fixed order and all of them where that can be had.
+    """The samples of a loader, read anew each time: all of them in a fixed order, if its dataset has an index.
 
-    Random numbers drawn on the way are not those of training, which goes on as if nothing had been read.
+    Reading draws from random generators of its own, so training goes on as if nothing had been read.
     """
 
     loader: Callable[[], Any]
@@ -78,7 +78,7 @@ def in_order(loader: Any, samples: int | None) -> Any:
 
 
 class StreamedData:
-    """What a run must know of a LightningDataModule that is no `PoolDataModule`.
+    """What a run needs to know about a LightningDataModule that is not a `PoolDataModule`.
 
     `input_shape`, `num_outputs`, `n_train`, `batch_size` and `task` are its attributes of these names, or else what
     its train loader shows.

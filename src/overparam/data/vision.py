@@ -42,7 +42,7 @@ class Vision(PoolDataModule):
         self._all = common.get("n_train") is None
 
     def prepare_data(self) -> None:
-        """See to it that the files are there and hold enough samples.
+        """Check that the dataset's files exist and hold enough samples; unpack or download them if asked to.
 
         Raises:
             ValueError: if they are not or do not, with what to do.

@@ -76,12 +76,12 @@ def network_of(module: Any) -> nn.Module:
 
 
 def resolve(cfg: DictConfig) -> DictConfig:
-    """Return the config with what only looking further can tell in its place.
+    """Return the config with the values that depend on more than the config filled in.
 
-    That is the `model.width` that `model.target_params` asks for; which weights `init_from` names, with a hash of
-    them; and null for the sections that the module, being somebody's own, does without. Anything that names, plans or
-    trains a run starts here, so that a run is identified by what it really depends on. A resolved config is returned
-    as it is.
+    These are: `model.width`, if `model.target_params` is given; the file of weights that `init_from` names, with its
+    hash; and null for sections that the module's constructor does not take. Everything that names, plans or trains a
+    run resolves its config first, so that a run's identity holds what the run depends on and nothing else. A config
+    that is resolved already is returned as it is.
 
     Raises:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no

@@ -1,4 +1,4 @@
-"""Whether many optimizer steps may be taken in one call of the Trainer's loop, without anybody noticing."""
+"""Whether a run may take many optimizer steps in one call of the Trainer's loop."""
 
 from typing import Any
 

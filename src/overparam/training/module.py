@@ -17,7 +17,7 @@ from overparam.training.objective import Loss, mean_loss
 if not torch.cuda.is_available():
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
-NEVER = 2**62  # of a schedule that Lightning is to save and load, and the evaluation to step
+NEVER = 2**62  # frequency of a schedule that Lightning only saves and loads: the evaluation steps it
 
 
 class SupervisedModule(L.LightningModule):
