@@ -148,7 +148,9 @@ def assemble(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: if the run could not be trained as asked.
     """
-    cfg = located(resolve(cfg))
+    cfg = resolve(cfg)
+    if cfg.paths.get("run") is None and "paths.run}" in str(OmegaConf.to_container(cfg)):
+        cfg = located(cfg)
     for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
         checks.check_integer(cfg, key, least)
     check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
