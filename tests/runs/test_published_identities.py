@@ -52,13 +52,13 @@ def finish_all(loader: Any, master: Any, points: Any, *rest: Any, **others: Any)
 def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
     """The identities of all runs that a claim is made from, over the seeds 0 to 4, by the sweep's name."""
     source: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "claim" / f"{claim}.yaml"))["source"]  # type: ignore
-    place = trained.Place(logs, (0, 1, 2, 3, 4))
+    setup = trained.Setup(logs, (0, 1, 2, 3, 4))
     sweeps = source.get("sweeps") or {"": source.get("overrides", [])}
     directories = {}
     if "after" in source:
-        directories["after"] = trained.train_sweeps(place, source["after"])[0]
+        directories["after"] = trained.train_sweeps(setup, source["after"])[0]
     found = trained.train_sweeps(
-        place, source["experiment"], list(sweeps.values()), source.get("replicate", "seed")
+        setup, source["experiment"], list(sweeps.values()), source.get("replicate", "seed")
     )
     directories |= dict(zip(sweeps, found, strict=True))
     return {sweep: {path.name for path in paths} for sweep, paths in directories.items()}

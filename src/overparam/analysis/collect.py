@@ -22,7 +22,7 @@ import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
-from overparam.runs.identity import SECTIONS, flat_values
+from overparam.runs.identity import flat_values, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
 from overparam.runs.state import read_failure
 from overparam.runs.summary import Summary, read_summary, regime
@@ -76,7 +76,7 @@ def swept(table: pl.DataFrame) -> list[str]:
     another swept key determines: the length of a schedule that follows `trainer.max_steps`, or the momentum
     that only one of two optimizers has.
     """
-    keys = [key for key in table.columns if key.partition(".")[0] in SECTIONS and "seed" not in key]
+    keys = [key for key in table.columns if is_config_key(key) and "seed" not in key]
     keys = [key for key in keys if key != "init_from.sha256"]
     counts = {key: table[key].n_unique() for key in keys}
     # Of two keys that determine each other the one that a person sets is kept, hence width before the rest.

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from overparam.analysis.axes import LABELS, short_name
-from overparam.runs.identity import SECTIONS
+from overparam.runs.identity import is_config_key
 
 PARTS = Path(__file__).parent / "page"
 QUANTITIES = ("test_error", "train_error", "test_loss", "train_loss")
@@ -86,7 +86,7 @@ PAGE_LABELS = {
 
 
 def _config(runs: pl.DataFrame) -> list[str]:
-    return [key for key in runs.columns if key.partition(".")[0] in SECTIONS]
+    return list(filter(is_config_key, runs.columns))
 
 
 def _is_measured(runs: pl.DataFrame, column: str) -> bool:
