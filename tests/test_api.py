@@ -79,6 +79,17 @@ def test_a_mistake_is_one_line(notebook):
         op.compose(config_dir="nowhere")
 
 
+def test_a_key_that_nothing_reads_is_refused_and_a_labs_own_group_is_not(notebook):
+    with pytest.raises(ConfigError, match=r"traner: .* did you mean trainer\?"):
+        op.compose(["+traner.max_steps=3"])
+    group = notebook / "lab" / "configs" / "augmentation"
+    group.mkdir(parents=True)
+    (group / "rotation.yaml").write_text("degrees: 30\n")
+    cfg = op.compose(["+augmentation=rotation", *SMALL], config_dir=notebook / "lab" / "configs")
+    assert cfg.augmentation.degrees == 30
+    assert identity(cfg) != identity(op.compose(SMALL))
+
+
 def test_a_labs_own_configs_and_network(notebook, monkeypatch):
     lab = write_lab(notebook / "a lab's")
     monkeypatch.delenv("MINE", raising=False)
