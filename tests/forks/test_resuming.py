@@ -153,7 +153,7 @@ def first_step(run: Run) -> int:
     return int((run.directory / "first_step").read_text())
 
 
-def wait_for(condition, seconds: float = 120) -> None:
+def wait_for(condition, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"

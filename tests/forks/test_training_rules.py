@@ -232,7 +232,7 @@ def test_its_log_reaches_loggers_and_callbacks(lab: Lab) -> None:
         }
     )
     run = lab.train(
-        *(*FEW, "trainer.max_steps=300", "module=lit", "logger=[files]", "callbacks=[stop]"),
+        *(*FEW, "trainer.max_steps=300", "module=lit", "logger=[wandb,files]", "callbacks=[stop]"),
         "++trainer.log_every_n_steps=1",
     )
     assert 1 < run.summary["steps"] < 300
@@ -242,6 +242,7 @@ def test_its_log_reaches_loggers_and_callbacks(lab: Lab) -> None:
     assert len(logged) == run.summary["steps"]
     assert logged[0] == pytest.approx(run.rows[0]["train_loss"], rel=1e-5)
     assert logged == sorted(logged, reverse=True)
+    assert run.in_wandb("loss_of_the_batch")
 
 
 def test_a_training_step_of_ones_own(lab: Lab) -> None:
