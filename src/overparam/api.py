@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from overparam.caller import use_callers_files
+from overparam.caller import search_path, use_callers_files
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
@@ -40,12 +40,9 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
     """
     use_callers_files(config_dir)
     words = [overrides] if isinstance(overrides, str) else list(overrides)
-    if config_dir is not None:
-        folder = str(Path(config_dir).absolute()).replace("'", "\\'")
-        words.append(f"hydra.searchpath=['file://{folder}']")
     try:
         with _hydra_of_our_own():
-            cfg = hydra_compose("train", words, return_hydra_config=True)
+            cfg = hydra_compose("train", [*words, *search_path(config_dir)], return_hydra_config=True)
             groups = config_groups(GlobalHydra.instance().config_loader(), cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error

@@ -38,6 +38,14 @@ def use_callers_files(config_dir: str | Path | None = None) -> None:
             load_dotenv(file)
 
 
+def search_path(config_dir: str | Path | None) -> list[str]:
+    """Return the overrides with which Hydra finds the caller's configs too, as with `--config-dir`."""
+    if config_dir is None:
+        return []
+    folder = str(Path(config_dir).absolute()).replace("'", "\\'")
+    return [f"hydra.searchpath=['file://{folder}']"]
+
+
 def _put_first(folders: list[str], path: list[str]) -> list[str]:
     return [*(folder for folder in folders if folder not in path), *path]
 

@@ -1,11 +1,11 @@
 import pytest
 from omegaconf import OmegaConf
 
-from overparam.claims.claim import FOLDER, load_claim
+from overparam.claims.claim import claim_files, load_claim
 from overparam.errors import ConfigError
 from tests.conftest import ROOT
 
-CLAIMS = sorted(FOLDER.glob("*.yaml"))
+CLAIMS = list(claim_files().values())
 
 
 @pytest.mark.parametrize("path", CLAIMS, ids=lambda path: path.stem)
@@ -21,7 +21,7 @@ def test_all_nineteen_are_there():
 
 
 def test_every_experiment_beside_the_papers_is_a_claims():
-    used = {load_claim(path).source.get(key) for path in CLAIMS for key in ("experiment", "after")}
+    used = {load_claim(path).source.knobs.get(key) for path in CLAIMS for key in ("experiment", "after")}
     experiments = {path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml")}
     assert experiments - used == {"model_wise_cnn", "model_wise_resnet"}
 
@@ -44,20 +44,33 @@ effects:
     above: -0.1
 figure: {x: p, y: [test_over_noise]}
 """
+RUNS = {"_target_": "overparam.claims.sources.runs"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rule": None}, "must have the keys claim, effects, figure, number, rule, source, and no others"),
-        ({"extra": 1}, "and no others"),
-        ({"number": "four"}, "number must be an integer, got 'four'"),
-        ({"effects": {}}, "effects must be a mapping with something in it"),
-        ({"source": "runs"}, "source must be a mapping"),
+        ({"rule": None}, "rule is missing"),
+        ({"clam": 1}, "there is no key clam; did you mean claim?"),
+        ({"number": "four"}, "number: must be a valid integer, got 'four'"),
+        ({"number": True}, "number: must be a valid integer, got True"),
+        ({"effects": {}}, "effects: Dictionary should have at least 1 item"),
+        ({"source": "runs"}, "source: must be a valid dictionary"),
+        ({"effects.benign": "high"}, "effects.benign: must be a valid dictionary"),
+        ({"source._target_": None}, "source._target_ is missing"),
         ({"source._target_": "overparam.claims.sources.nothing"}, "sources.nothing cannot be imported"),
-        ({"source.experiment": "nowhere"}, "there is no experiment nowhere"),
-        ({"effects.benign.above": None}, "effects.benign lacks above"),
-        ({"effects.benign.above": "high"}, "effects.benign.above must be a number, got 'high'"),
+        (
+            {"source.dims": 3},
+            "source.model: min_norm_interpolation: got an unexpected keyword argument 'dims'",
+        ),
+        ({"source.model": "overparam.exact.nothing"}, "exact.nothing cannot be imported"),
+        ({"source._target_": RUNS["_target_"]}, "source: runs: missing a required argument: 'experiment'"),
+        ({"source": RUNS | {"experiment": "nowhere"}}, "source.experiment: there is no experiment nowhere"),
+        ({"source": RUNS | {"experiment": 3}}, "source.experiment must be a valid string, got 3"),
+        ({"effects.benign.above": None}, "effects.benign.above is missing"),
+        ({"effects.benign.above": "high"}, "effects.benign.above: must be a valid number, got 'high'"),
+        ({"effects.benign.value": 3}, "effects.benign.value must be a valid string, got 3"),
+        ({"figure.y": "p"}, "figure.y must be"),
         ({"effects.benign.tagret": 1}, "closeness: got an unexpected keyword argument 'tagret'"),
         ({"effects.benign.target": None}, "closeness: missing a required argument: 'target'"),
         ({"figure.z": "p"}, "unexpected keyword argument 'z'"),
@@ -85,5 +98,5 @@ def test_a_file_of_something_else_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"other\.yaml"):
         load_claim(path)
-    with pytest.raises(ConfigError, match="there is no claim nowhere"):
-        load_claim(FOLDER / "nowhere.yaml")
+    with pytest.raises(ConfigError, match=r"there is no claim nowhere in .*: there are 01_model_wise,"):
+        load_claim(tmp_path / "nowhere.yaml")

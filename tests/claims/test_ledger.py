@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from omegaconf import OmegaConf
 
-from overparam.claims.claim import FOLDER
+from overparam.claims.claim import claim_files
 from overparam.claims.ledger import read_entries, save_entry
 from overparam.claims.publish import publish
 from overparam.errors import ConfigError
@@ -59,14 +59,14 @@ def test_bad_input_is_answered_before_any_work(tmp_path):
     (tmp_path / "bad.yaml").write_text("number: 1\n")
     done = command_line("claims.py", "--only", str(tmp_path / "bad.yaml"), "--logs", str(tmp_path / "logs"))
     assert done.returncode == 2
-    assert done.stderr.startswith("error: bad.yaml must have the keys")
+    assert done.stderr.startswith("error: bad.yaml: claim is missing")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "logs").exists()
 
 
 def test_publishing_writes_every_number_and_refuses_a_part(ledger, tmp_path):
     out, _ = ledger
-    names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    names = list(claim_files())
     with pytest.raises(ConfigError, match="not judged yet: 01_model_wise"):
         publish(out, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -1,1 +1,1 @@
-"""The field's claims: what each predicts, written down before the runs, and the verdict of the runs."""
+"""The field's claims: what each predicts, fixed before the runs, and the verdict of the runs."""

@@ -1,4 +1,4 @@
-"""The ledger as it stands in the repository: CLAIMS.md, its figures, and the numbers behind it."""
+"""The published ledger: CLAIMS.md, its figures, and the numbers behind it."""
 
 import csv
 import shutil
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from overparam.claims.claim import FOLDER
+from overparam.claims.claim import claim_files
 from overparam.claims.ledger import Entry, read_entries, table_lines
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
@@ -41,7 +41,7 @@ def publish(out: Path, root: Path) -> Path:
     Raises:
         ConfigError: if a claim of configs/claim/ was not judged yet, or not over the same seeds.
     """
-    names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    names = list(claim_files())
     entries = [entry for entry in read_entries(out) if entry.name in names]
     if missing := sorted(set(names) - {entry.name for entry in entries}):
         raise ConfigError(f"a ledger is published whole, and these are not judged yet: {', '.join(missing)}")

@@ -1,22 +1,21 @@
-"""Where the table of a claim comes from: a row a measurement, with a column `seed`.
+"""Where the table of a claim comes from: a row for each measurement, with a column `seed`.
 
 A source is a function `source(setup, **knobs) -> (DataFrame, identities)`: the table, and the runs it comes from.
-Those that need training train what is not finished.
-Their knob `sweeps` names the parts of a grid that is no product, {name: overrides}; the rows' column `sweep` tells
+Those that need training train the runs that are not finished.
+Their knob `sweeps` names the parts of a grid that is not a product, {name: overrides}; the rows' column `sweep` tells
 them apart.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from hydra.utils import get_method
-from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
-from overparam.claims.trained import Setup, train_sweeps
-from overparam.paths import CONFIGS
+from overparam.claims.trained import Setup, compose_study, train_sweeps
+from overparam.runs.identity import is_config_key
 from overparam.studies.study import study as apply_study
 
 Sweeps = Mapping[str, Sequence[str]]
@@ -27,9 +26,9 @@ def runs(setup: Setup, experiment: str, sweeps: Sweeps | None = None, after: str
     """Train an experiment; a row is a run: its summary and its config values by dotted key.
 
     Args:
-        setup: where, and over which seeds.
+        setup: where, over which seeds, and with whose configs.
         experiment: a file of configs/experiment/.
-        sweeps: overrides by the name of a sweep; None is the experiment as it stands.
+        sweeps: overrides by the name of a sweep; None is the experiment as it is.
         after: another experiment, to be trained first.
     """
     used = train_sweeps(setup, after)[0] if after else []
@@ -51,16 +50,16 @@ def steps(
     """Train an experiment; a row is an evaluation: the metrics at its step, and the run's config.
 
     Args:
-        setup: where, and over which seeds.
+        setup: where, over which seeds, and with whose configs.
         experiment: a file of configs/experiment/.
         sweeps: as in `runs`.
         after: as in `runs`.
-        reach: new columns, of a row a run then: {name: {column: bound}} is the first evaluated step at which
-            `column` is at most `bound`; a run that never gets there has twice its last step.
+        reach: with it a row is a run, with new columns {name: {column: bound}}: the first evaluated step at which
+            `column` is at most `bound`, or twice the run's last step if there is none.
     """
     table, used = runs(setup, experiment, sweeps, after)
-    kept = ("identity", "seed", "sweep", "params", "params_per_sample")
-    keys = [column for column in table.columns if "." in column or column in kept]
+    kept = ("identity", "sweep", "params", "params_per_sample")
+    keys = [column for column in table.columns if is_config_key(column) or column in kept]
     history = collect_steps(*(setup.logs / name / i for name, i in table.select("name", "identity").rows()))
     if not reach:
         return table.select(keys).join(history, on="identity", maintain_order="left_right"), used
@@ -84,25 +83,26 @@ def studied(
     """Train an experiment and apply a study to its runs; a row is one of the study's.
 
     Args:
-        setup: where, and over which seeds.
+        setup: where, over which seeds, and with whose configs.
         experiment: a file of configs/experiment/.
         study: a file of configs/study/.
-        overrides: what is other than in the experiment.
+        overrides: of the experiment.
         replicate: the config key that takes the ledger's seeds; "data.seed" where a study compares runs that
             differ in `seed`. The column `seed` then holds its values.
-        knobs: values for the study other than its file's.
+        knobs: values for the study in place of those in its file.
     """
     (directories,) = train_sweeps(setup, experiment, [overrides], replicate)
-    config: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "study" / f"{study}.yaml"))
+    config = compose_study(setup, study)
     function, group = get_method(config.pop("_target_")), config.pop("group")
     names = _names(directories)
     table = apply_study(directories[0].parent, study, function, group, {**config, **knobs}, names)
     return table.with_columns(pl.col(replicate).alias("seed")), names
 
 
-def exact(setup: Setup, model: Callable[..., list[dict[str, Any]]], **knobs: Any) -> Source:
-    """Compute a function of overparam.exact; its rows are `model(seed, **knobs)` for every seed."""
-    rows = [{"seed": seed, **row} for seed in setup.seeds for row in model(seed, **knobs)]
+def exact(setup: Setup, model: str, **knobs: Any) -> Source:
+    """Compute a function such as those of overparam.exact; its rows are `model(seed, **knobs)` for every seed."""
+    function = get_method(model)
+    rows = [{"seed": seed, **row} for seed in setup.seeds for row in function(seed, **knobs)]
     return pl.DataFrame(rows, infer_schema_length=None), []
 
 

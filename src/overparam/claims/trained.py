@@ -1,13 +1,13 @@
-"""The runs that a claim needs: named before they are trained, and trained where they are missing."""
+"""The runs that a claim needs: named first, and trained where they are missing."""
 
 import io
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -15,6 +15,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from overparam.caller import search_path
 from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
 from overparam.runs.state import State, state
@@ -23,24 +24,25 @@ from overparam.sweeps.grid import expand
 
 @dataclass(frozen=True)
 class Setup:
-    """Where a ledger's runs are, and over which seeds."""
+    """Where the runs of claims are, over which seeds, and with whose configs."""
 
     logs: Path
     seeds: tuple[int, ...]
+    config_dir: Path | None = None  # a folder of one's own configs beside the lab's
 
 
 def train_sweeps(
     setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
 ) -> list[list[Path]]:
-    """Train what is missing of sweeps of an experiment, and return the directories of the runs of each.
+    """Train what is missing of sweeps of an experiment, and return the run directories of each sweep.
 
-    Nothing starts if all are finished. The runs of all sweeps train at once on all devices of this machine,
-    together where that is faster: a claim is about means over seeds, for which equal to rounding is enough.
+    Nothing starts if all runs are finished. The runs of all sweeps train at once on all devices of this machine,
+    packed where that is faster: a claim is about means over seeds, for which equality to rounding is enough.
 
     Args:
-        setup: where, and over which seeds.
+        setup: where, over which seeds, and with whose configs.
         experiment: a file of configs/experiment/.
-        sweeps: for each sweep, what is other than in the experiment.
+        sweeps: for each sweep, the overrides of the experiment.
         replicate: the config key that takes the seeds.
 
     Raises:
@@ -55,10 +57,26 @@ def train_sweeps(
         "logger=local",
         "hydra/launcher=local",
         "pack=auto",
+        *search_path(setup.config_dir),
     ]
+    with _lab_configs():
+        return _train([[*common, *overrides] for overrides in sweeps])
+
+
+def compose_study(setup: Setup, study: str) -> dict[str, Any]:
+    """Return the values of a file of configs/study/; raises `ConfigError` if it cannot be composed."""
+    with _lab_configs():
+        cfg = compose("analyze", [f"study={study}", "runs=''", *search_path(setup.config_dir)])
+        values: Any = OmegaConf.to_container(cfg.study, resolve=True)
+        return values
+
+
+@contextmanager
+def _lab_configs() -> Iterator[None]:
+    """Compose from the lab's configs; what Hydra refuses is a `ConfigError`."""
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return _train([[*common, *overrides] for overrides in sweeps])
+            yield
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from error
 

@@ -35,10 +35,14 @@ class Effect:
 
     @property
     def verdict(self) -> Verdict:
-        """Holds if the whole interval is above the bound, does not if the whole is below, else inconclusive."""
+        """Holds if the whole interval is above the bound, does not hold if it is below, else inconclusive."""
         if self.mean - self.half_width > self.above:
             return "holds"
         return "does not hold" if self.mean + self.half_width < self.above else "inconclusive"
+
+    def __str__(self) -> str:
+        """Mean, interval, bound and number of seeds in a few characters."""
+        return f"{self.mean:.3g} ± {self.half_width:.2g} (> {self.above:g}; {len(self.values)} seeds)"
 
 
 def verdict(effects: Sequence[Effect]) -> Verdict:

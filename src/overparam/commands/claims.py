@@ -4,6 +4,7 @@ overparam-claims                          all claims; what is trained already is
 overparam-claims --only 01_model_wise     one of them, or several
 overparam-claims --only my_claim.yaml     a claim of your own
 overparam-claims --seeds 5 6 7 8 9        other seeds, in a ledger of their own
+overparam-claims --config-dir configs     your own configs/claim/ too, with experiments and studies of yours
 overparam-claims --publish                and write CLAIMS.md and its figures, from all claims
 """
 
@@ -35,29 +36,34 @@ def _judge_claims() -> int:
     parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1 2 3 4")
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
+    parser.add_argument("--config-dir", type=Path, help="a folder of your own configs beside the lab's")
     parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
     arguments = parser.parse_args()
-    use_callers_files()
+    try:
+        use_callers_files(arguments.config_dir)
+    except ExpectedError as error:
+        return fail(error)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
 
     import torch
 
-    from overparam.claims.claim import FOLDER, load_claim
-    from overparam.claims.ledger import effect_text, judge, save_entry, write_ledger
+    from overparam.claims.claim import claim_files, load_claim
+    from overparam.claims.ledger import judge, save_entry, write_ledger
     from overparam.claims.publish import publish
     from overparam.claims.trained import Setup
 
-    chosen = arguments.only or sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    paths = [Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml" for name in chosen]
+    known = claim_files(arguments.config_dir)
+    chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
+    paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
     try:
         for path in paths:
-            load_claim(path)
+            load_claim(path, arguments.config_dir)
     except ExpectedError as error:
         return fail(error)
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
-    setup = Setup(arguments.logs, tuple(arguments.seeds))
+    setup = Setup(arguments.logs, tuple(arguments.seeds), arguments.config_dir)
     out = arguments.logs / "claims"
     if arguments.seeds != SEEDS:
         out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
@@ -74,7 +80,7 @@ def _judge_claims() -> int:
         write_ledger(out)
         print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
         for effect in entry.effects:
-            print(f"    {effect.says}: {effect_text(effect)}: {effect.verdict}", flush=True)
+            print(f"    {effect.says}: {effect}: {effect.verdict}", flush=True)
     print(out / "ledger.md")
     if arguments.publish:
         try:
