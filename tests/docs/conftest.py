@@ -1,0 +1,118 @@
+"""A guide, followed from top to bottom: its files are written and its commands run as the page has them."""
+
+import multiprocessing
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, read_json
+
+DOCS = ROOT / ".github" / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What the line before a block says: it is a file ("`mine.py`, the network:"), or nothing is done with it.
+FILE = re.compile(r"`([\w/.]+)`, .*:")
+NOT_RUN = "not run by a test"
+# The comment behind a command that the page shows to be refused.
+REFUSED = "refused"
+MOST_SECONDS = 300
+
+# Importing torch and Lightning takes as long as all that a page does, so commands are forked off a process that has.
+fresh = multiprocessing.get_context("forkserver")
+fresh.set_forkserver_preload(["overparam.training.run", "overparam.commands.train", "tests.docs.conftest"])
+
+
+@dataclass
+class Guide:
+    """A page that has been followed in a folder."""
+
+    folder: Path
+    said: list[tuple[str, str]] = field(default_factory=list)  # each command, and what it printed
+
+    def printed(self, command: str) -> str:
+        """What the one command printed that has these words in it."""
+        (found,) = [text for line, text in self.said if command in line]
+        return found
+
+    def summaries(self, name: str) -> list[dict[str, Any]]:
+        """What the runs of a sweep left, in the order of their names."""
+        return [read_json(path) for path in sorted(self.folder.glob(f"logs/{name}/*/summary.json"))]
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Callable[[str], Guide]:
+    """Follows a page of .github/docs/ in an empty folder."""
+
+    def read(name: str) -> Guide:
+        guide, page = Guide(tmp_path), (DOCS / name).read_text()
+        for block in BLOCK.finditer(page):
+            (language, text), before = block.groups(), page[: block.start()]
+            lead = before.rstrip().rpartition("\n")[2]
+            if NOT_RUN in lead:
+                continue
+            if file := FILE.fullmatch(lead):
+                path = tmp_path / file[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            elif language == "bash":
+                for line in text.replace("\\\n", " ").splitlines():
+                    guide.said.append((line, run(line, tmp_path)))
+            else:
+                assert language == "text", f"{name}: nothing executes the block after {lead!r}"
+                assert (missing := unsaid(text, guide.said)) == [], (
+                    f"{name} says what no command has: {missing}"
+                )
+        return guide
+
+    return read
+
+
+def run(line: str, folder: Path) -> str:
+    """Run a command line of a page in a folder, and return what it printed."""
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "python":
+        done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+        code, output = done.returncode, done.stdout + done.stderr
+    else:
+        package, _, command = program.partition("-")
+        assert package == "overparam", f"{program}: a page runs the lab's commands and Python"
+        printed = folder / ".printed"
+        child = fresh.Process(target=start, args=(command, arguments, folder, printed))
+        child.start()
+        child.join(MOST_SECONDS)
+        child.kill()
+        code, output = child.exitcode, printed.read_text()
+    expected = 2 if f"# {REFUSED}" in line else 0
+    assert code == expected, f"{line}\n{output}"
+    return output
+
+
+def start(command: str, arguments: list[str], folder: Path, printed: Path) -> None:
+    """Be a command that a person gives in a folder."""
+    file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.chdir(folder)
+    os.environ["COLUMNS"] = "100"
+    sys.argv = [command, *arguments]
+    sys.exit(import_module(f"overparam.commands.{command}").main())
+
+
+def unsaid(text: str, said: list[tuple[str, str]]) -> list[str]:
+    """Return the lines of `text` that no command has printed, whatever their numbers."""
+    printed = {pattern(line) for _, output in said for line in output.splitlines()}
+    return [line for line in text.splitlines() if pattern(line) not in {*printed, pattern("...")}]
+
+
+def pattern(line: str) -> str:
+    """Return a line without what differs from one machine, or width of the terminal, to the next."""
+    words = re.sub(r"-[0-9a-f]{10}\b", "-#", line)
+    return " ".join(re.sub(r"\d[\d,.]*", "#", words).split())
