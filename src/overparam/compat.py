@@ -51,11 +51,12 @@ def count_manual_step(trainer: L.Trainer) -> None:
 
 
 def parameter_names(function: Callable[..., Any]) -> set[str]:
-    """Return the names of the parameters of a callable; empty for one that cannot be inspected."""
+    """Return the names of the parameters of a callable, "**" for any; empty for one that cannot be inspected."""
     try:
-        return set(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return set()
+    return {"**" if p.kind == p.VAR_KEYWORD else p.name for p in parameters}
 
 
 def first_optimizer(configured: Any) -> torch.optim.Optimizer:

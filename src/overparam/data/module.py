@@ -220,6 +220,11 @@ class PoolDataModule(L.LightningDataModule):
             return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
         return self.resident
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether samples are kept to choose by."""
+        return self.num_held_out > 0
+
     def splits(self) -> dict[str, Split]:
         """Return what a network is evaluated on: "train", "test" and, with `held_out`, "val"."""
         splits = {"train": self.train, "test": self.test}

@@ -136,6 +136,11 @@ class StreamedData:
     def check_processes(self, count: int) -> None:
         """Do nothing: Lightning gives each process its own samples."""
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation loader."""
+        return type(self.datamodule).val_dataloader is not L.LightningDataModule.val_dataloader
+
     def splits(self) -> dict[str, StreamSplit]:
         """Return what a network is evaluated on: "train", "test" and, with a `val_dataloader`, "val"."""
         loaders = {"train": "train_dataloader", "test": "test_dataloader", "val": "val_dataloader"}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from overparam.compat import MemTracker, fake_tensors
+from overparam.models.parameters import without_memory
 
 TRUE_DTYPES = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 
@@ -49,10 +50,12 @@ def step_cost(
         regression: targets are [B, K] numbers instead of [B] classes.
         precision: as in `trainer.precision`.
     """
+    dtype = TRUE_DTYPES.get(precision, torch.float32)
+    with default_dtype(dtype):
+        shapes = without_memory(build_net).to("meta")
     with fake_tensors():
-        with default_dtype(TRUE_DTYPES.get(precision, torch.float32)):
-            net = build_net()
-            x = torch.empty(batch_size, *input_shape)
+        net = shapes.to_empty(device="cpu")
+        x = torch.empty(batch_size, *input_shape, dtype=dtype)
         y = torch.empty(batch_size, num_outputs) if regression else torch.zeros(batch_size, dtype=torch.long)
         trained = [p for p in net.parameters() if p.requires_grad]
         updates = build_optimizer(net)

@@ -1,6 +1,7 @@
 """A study of the finished runs of a sweep: applied to each run, or to all seeds of a setting together."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,8 +14,9 @@ from hydra.utils import get_method
 from overparam.analysis.collect import collect, swept
 from overparam.analysis.figures import save
 from overparam.errors import ConfigError
+from overparam.models.pretrained import digest
 from overparam.runs.identity import is_config_key
-from overparam.runs.summary import write_json
+from overparam.runs.summary import WEIGHTS, write_json
 from overparam.training.finished import load_run
 
 Group = Literal["run", "seed", "steps", "samples"]
@@ -64,12 +66,14 @@ def study(
         raise ConfigError(f"no run in {folder} is finished")
     knobs = dict(knobs)
     figure = knobs.pop("figure", None)
+    code = hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()[:16]
     keys = [key for key in table.columns if is_config_key(key) and key not in VARIED[group]]
     order = [key for key in ("seed", "n_train", "trainer.max_steps") if key in table.columns]
     rows = []
     for _, runs in table.sort(order).group_by(pl.col(keys).cast(pl.String), maintain_order=True):
         identities = runs["identity"].to_list()
-        stamp = json.dumps([identities, name, knobs], sort_keys=True, default=str)
+        weights = [digest(folder / identity / WEIGHTS) for identity in identities if kept(folder / identity)]
+        stamp = json.dumps([identities, weights, name, code, knobs], sort_keys=True, default=str)
         path = folder / "studies" / name / f"{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.json"
         if not path.exists():
             loaded = [load_run(folder / identity) for identity in identities]
@@ -85,6 +89,11 @@ def study(
     if figure:
         _draw(result, f"{name}, {folder.name}", dict(figure), folder / "studies" / name)
     return result
+
+
+def kept(run_dir: Path) -> bool:
+    """Return whether a run has kept its weights."""
+    return (run_dir / WEIGHTS).exists()
 
 
 def _draw(table: pl.DataFrame, title: str, options: dict[str, Any], path: Path) -> None:

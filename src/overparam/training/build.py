@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import WeightAveraging
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
@@ -25,6 +26,7 @@ from overparam.runs.identity import run_directory
 from overparam.runs.pretrained import find_weights
 from overparam.runs.summary import Summary
 from overparam.training import checks, objective
+from overparam.training.best_weights import BestWeights
 from overparam.training.checkpoint import TimedCheckpoint
 from overparam.training.evaluation import Evaluation
 from overparam.training.instantiate import attempt, build, check, check_types, target
@@ -91,6 +93,8 @@ def resolve(cfg: DictConfig) -> DictConfig:
     unused = [section for section in _unused(cfg) if cfg.get(section) is not None]
     if not has_target and not isinstance(cfg.get("init_from"), str) and not unused:
         return cfg
+    if unused:
+        _say_unused(str(cfg.module._target_), ", ".join(unused))
     resolved = copy.deepcopy(cfg)
     for section in unused:
         with open_dict(resolved):
@@ -102,6 +106,11 @@ def resolve(cfg: DictConfig) -> DictConfig:
         with open_dict(resolved):
             resolved.init_from = {"weights": str(weights), "sha256": digest(weights)}
     return resolved
+
+
+@cache
+def _say_unused(module: str, sections: str) -> None:
+    log.info("%s takes no %s of the config: what these say is not part of its runs", module, sections)
 
 
 def _unused(cfg: DictConfig) -> list[str]:
@@ -117,9 +126,10 @@ def _unused(cfg: DictConfig) -> list[str]:
 def _offered_to(module: Any) -> frozenset[str]:
     """Return which arguments the lab has for a module's constructor."""
     common = {"net", "loss", "optimizer", "scheduler", "clip_norm", "compile"}
-    if isinstance(module, type) and issubclass(module, SupervisedModule):
-        return frozenset(common | (compat.parameter_names(module) & {"input_shape", "num_outputs"}))
-    return frozenset(compat.parameter_names(module) & {*common, "input_shape", "num_outputs"})
+    names = compat.parameter_names(module)
+    if "**" in names or (isinstance(module, type) and issubclass(module, SupervisedModule)):
+        names |= common
+    return frozenset(names & {*common, "input_shape", "num_outputs"})
 
 
 def _resolve_width(cfg: DictConfig) -> None:
@@ -170,6 +180,11 @@ def assemble(cfg: DictConfig) -> Parts:
     )
     offered = _offered_to(target("module", own))
     model = _without(cfg.model, "target_params") if "net" in offered else None
+    for knob, argument in (("compile", "compile"), ("channels_last", "net")):
+        if cfg[knob] and argument not in offered:
+            raise ConfigError(
+                f"{knob}=true has no effect on a module that takes no {argument}: leave it false"
+            )
     check_types(SupervisedModule, {"clip_norm": cfg.clip_norm, "compile": cfg.compile}, prefix="")
 
     def build_net() -> nn.Module:
@@ -219,10 +234,11 @@ def assemble(cfg: DictConfig) -> Parts:
         raise ConfigError(
             f"objective={cfg.objective} is not a key of summary.json: use {checks.one_of(sorted(known))}"
         )
-    build_callbacks(cfg)
+    monitors = {name: getattr(callback, "monitor", None) for name, callback in build_callbacks(cfg).items()}
+    checks.check_monitors({**monitors, "scheduler": (cfg.get("scheduler") or {}).get("monitor")}, data)
     return Parts(
         *(data, loss, optimizer, scheduler, build_optimizer, build_net, count_parameters(net), build_module),
-        *(lambda: build_callbacks(cfg), measures),
+        *(lambda: list(build_callbacks(cfg).values()), measures),
     )
 
 
@@ -301,13 +317,15 @@ def build_measures(cfg: DictConfig, num_outputs: int) -> dict[str, dict[str, Mea
     return measures
 
 
-def build_callbacks(cfg: DictConfig) -> list[L.Callback]:
-    """Return the callbacks of `cfg.callbacks`; raises `ConfigError`."""
-    found = [(name, build(name, node)) for name, node in nodes(cfg, "callbacks").items()]
-    for name, callback in found:
+def build_callbacks(cfg: DictConfig) -> dict[str, L.Callback]:
+    """Return the callbacks of `cfg.callbacks` by name; raises `ConfigError`."""
+    found = {name: build(name, node) for name, node in nodes(cfg, "callbacks").items()}
+    for name, callback in found.items():
         if not isinstance(callback, L.Callback):
             raise ConfigError(f"{name}: {type(callback).__name__} is no Lightning callback")
-    return [callback for _, callback in found]
+    if sum(isinstance(callback, BestWeights | WeightAveraging) for callback in found.values()) > 1:
+        raise ConfigError("callbacks: two of them decide which weights a run ends with: choose one")
+    return found
 
 
 def build_evaluation(cfg: DictConfig) -> Evaluation:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -62,6 +62,20 @@ def check_trainer(cfg: DictConfig, data: Any) -> None:
         raise ConfigError(f"trainer.fused_steps must be auto or false, got {cfg.trainer.fused_steps!r}")
     if cfg.trainer.get("gradient_clip_val") is not None and cfg.get("clip_norm") is not None:
         raise ConfigError("clip_norm and trainer.gradient_clip_val both clip gradients: choose one")
+
+
+def check_monitors(monitors: Mapping[str, Any], data: Any) -> None:
+    """Raise `ConfigError` for a callback or schedule that watches a validation split which is not there.
+
+    Args:
+        monitors: what each watches, by its name in the config.
+        data: the run's.
+    """
+    for name, monitor in monitors.items():
+        if monitor in ("val_loss", "val_error") and not data.has_validation:
+            raise ConfigError(
+                f"{name} watches {monitor}, and there is no validation split: set data.held_out"
+            )
 
 
 def check_precision(precision: Any, accelerator: str) -> None:

@@ -126,7 +126,7 @@ class Evaluation(L.Callback):
             if value is not None and value < 1:
                 raise ValueError(f"evaluation.{name} must be a positive integer, got {value}")
         self.per_decade, self.batch_size, self.train_samples = per_decade, batch_size, train_samples
-        self.last_step = -1
+        self.last_step, self.last_row = -1, {"": math.nan}
 
     def follow(
         self,
@@ -173,10 +173,12 @@ class Evaluation(L.Callback):
             is_changed: whether callbacks may have changed it after the last step.
         """
         if is_changed or self.last_step != trainer.global_step:
-            self._write(trainer, module)
+            self._write(trainer, module, again=self.last_step == trainer.global_step)
 
     def _evaluate(self, trainer: L.Trainer, module: Any) -> None:
         others = [callback for callback in trainer.callbacks if callback is not self]  # type: ignore[attr-defined]
+        if trainer.global_step == 0:
+            others = []  # nothing to choose by before the first step, and not all metrics are there
         for callback in others:
             callback.on_validation_start(trainer, module)
         for callback in others:
@@ -190,8 +192,8 @@ class Evaluation(L.Callback):
         if trainer.global_step > 0:
             step_by_metric(trainer)
 
-    def _write(self, trainer: L.Trainer, module: Any) -> dict[str, float]:
-        """Evaluate, write the rows down, and return that of the first run."""
+    def _write(self, trainer: L.Trainer, module: Any, again: bool = False) -> dict[str, float]:
+        """Evaluate, write the rows down (`again` only what has changed), and return that of the first run."""
         self.last_step = step = trainer.global_step
         splits = self.data.splits()
         if self.train_samples is not None:
@@ -211,13 +213,22 @@ class Evaluation(L.Callback):
                 continue
             if self.measure is not None:
                 row |= self.measure(trainer, module)
-            for logger in run.loggers:
-                logger.log_metrics(row, step=step)
+            if not (again and same(row, self.last_row)):
+                for logger in run.loggers:
+                    logger.log_metrics(row, step=step)
             if not math.isfinite(row["train_loss"]):
                 run.diverged = Diverged(f"training loss is {row['train_loss']} at step {step}")
         if all(run.diverged is not None for run in self.runs):
             trainer.should_stop = True
+        self.last_row = rows[0]
         return rows[0]
+
+
+def same(row: dict[str, float], other: dict[str, float]) -> bool:
+    """Return whether two rows hold the same values, NaN being one."""
+    return row.keys() == other.keys() and all(
+        value == other[key] or (math.isnan(value) and math.isnan(other[key])) for key, value in row.items()
+    )
 
 
 @contextmanager

@@ -17,7 +17,14 @@ STEP_HOOKS = (
 # Knobs of the Trainer that change nothing about what a step is, or who sees it.
 UNSEEN = {
     *("_target_", "fused_steps", "max_steps", "precision", "accelerator", "devices", "num_nodes", "strategy"),
-    *("sync_batchnorm", "deterministic", "benchmark", "enable_model_summary", "max_time"),
+    *(
+        "sync_batchnorm",
+        "deterministic",
+        "benchmark",
+        "enable_model_summary",
+        "max_time",
+        "log_every_n_steps",
+    ),
 }
 
 

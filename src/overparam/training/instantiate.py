@@ -67,19 +67,16 @@ def target(name: str, node: Mapping[Any, Any]) -> Callable[..., Any]:
 def attempt(name: str, call: Callable[[], Any]) -> Any:
     """Return what a call returns, and turn what it raises of a wrong value into a `ConfigError`."""
     # An assertion is how some layers of torch refuse their arguments.
-    expected = (
-        InstantiationException,
-        MisconfigurationException,
-        ValueError,
-        TypeError,
-        ImportError,
-        AssertionError,
-    )
+    expected = (InstantiationException, MisconfigurationException, ValueError, TypeError, ImportError)
     try:
         return call()
-    except expected as error:
+    except (*expected, AssertionError, LookupError, AttributeError) as error:
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        message = line(cause)
+        message = (
+            f"{type(cause).__name__} {line(cause)}"
+            if isinstance(cause, LookupError | AttributeError)
+            else line(cause)
+        )
         raise ConfigError(message if message.startswith(name) else f"{name}: {message}") from error
 
 
