@@ -193,7 +193,7 @@ def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:
     columns = []
     for name in names:
         values = [record.get(name) for record in records]
-        if name == "alarms":
+        if name == "warnings":
             columns.append(pl.Series(name, values, dtype=pl.List(pl.String)))
             continue
         hint = declared.get(name)
