@@ -30,7 +30,7 @@ def isolate(cfg: DictConfig) -> float | None:
     from overparam.runs.identity import resolved_values
     from overparam.sweeps.pool import run_all
 
-    # A job that is told to end ends at once and says nothing: the run continues when the job, or another, starts.
+    # A job that is asked to stop does so at once, and is no failure: the run continues when a job starts again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     resolved = OmegaConf.create(resolved_values(cfg))
     (result,) = run_all(train_job, [(resolved, [])], [{}], _record_death)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from hydra_plugins.overparam_launcher import LocalLauncher
 from overparam.compat_hydra import BASIC_LAUNCHER
 from overparam.sweeps import offer
-from overparam.sweeps.check import misplaced
+from overparam.sweeps.check import does_not_fit
 from overparam.sweeps.offer import Offer
 from tests.conftest import compose_config
 
@@ -61,7 +61,7 @@ def test_ray_is_asked_for_no_more_gpus_than_there_are(monkeypatch: pytest.Monkey
     assert Offer(ray(2, 0.5)).obstacle is None
     said = Offer(ray(1, 2))
     assert said.needs_isolation
-    assert misplaced([compose_config()], said) == (
+    assert does_not_fit([compose_config()], said) == (
         "hydra.launcher.ray.remote.num_gpus=2, and there is 1 GPU: ask for fewer"
     )
     monkeypatch.setattr(offer, "visible_gpus", lambda: ["0", "1"])
@@ -84,10 +84,10 @@ def test_slurm_gives_a_run_its_tasks_and_cancels_by_name(monkeypatch: pytest.Mon
 
 
 def test_runs_must_fit_what_they_are_given() -> None:
-    assert misplaced([compose_config()], Offer(launcher_of("mine"))) is None
+    assert does_not_fit([compose_config()], Offer(launcher_of("mine"))) is None
     two = compose_config("trainer=ddp")
-    assert misplaced([two], Offer(launcher_of("mine", processes_per_run=2))) is None
-    said = misplaced([compose_config(), two], Offer(launcher_of("mine")))
+    assert does_not_fit([two], Offer(launcher_of("mine", processes_per_run=2))) is None
+    said = does_not_fit([compose_config(), two], Offer(launcher_of("mine")))
     assert said is not None
     assert said.startswith("trainer.devices=2 trains one run on 2 devices, and this sweep gives each run 1:")
 

@@ -20,11 +20,11 @@ class RunFailed(Exception):
 
 
 class RunDied(RunFailed):
-    """The process that trained a run ended without a word: killed, or crashed in native code."""
+    """The process that trained a run was killed, or crashed in native code."""
 
 
 class RunStopped(Exception):
-    """The process that trained a run was told to end, and did; the run has not failed and can continue."""
+    """The process that trained a run was asked to stop, and did; the run has not failed and can continue."""
 
 
 class AlreadyRunning(ExpectedError):
@@ -32,7 +32,7 @@ class AlreadyRunning(ExpectedError):
 
 
 class FirstFailure(KeyboardInterrupt):
-    """A run of a sweep with fail_fast failed, its cause says how: the sweep ends as with Ctrl-C."""
+    """A run failed in a sweep with fail_fast, which then ends as with Ctrl-C; the failure is its `__cause__`."""
 
 
 class State(StrEnum):
@@ -65,7 +65,7 @@ def state(run_dir: Path) -> State:
 
 def lock(run_dir: Path) -> FileLock:
     """Return the lock a process holds while it trains the run; however the process ends, so does the lock."""
-    # Who only looks whether the lock is held holds it for an instant, so taking it may take two tries.
+    # `is_locked` takes the lock for an instant to test it, so a second try may be needed.
     return FileLock(run_dir / LOCK, timeout=1, poll_interval=0.02)
 
 
@@ -84,7 +84,7 @@ def set_aside(run_dir: Path) -> None:
     """Move a finished run to `<sweep>/.replaced/<identity>-<UTC time>/`, where nothing looks for runs.
 
     Raises:
-        AlreadyRunning: if another process has the run in hand.
+        AlreadyRunning: if another process is training the run.
     """
     place = run_dir.parent / REPLACED / f"{run_dir.name}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     try:
@@ -114,7 +114,7 @@ def record_failure(run_dir: Path, reason: str, traceback: str = "") -> Failure:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as a reason: its type and its message, in one line."""
+    """Return an exception's type and message in one line."""
     if isinstance(error, RunFailed):
         return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

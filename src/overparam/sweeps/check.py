@@ -17,7 +17,7 @@ MANY = 300  # runs whose check takes seconds
 
 
 def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
-    """Return what each run that may be packed is made of, by its directory; the seeds are those of a run like it.
+    """Return what each run is made of, by its directory; runs that differ only in seeds share it.
 
     Raises:
         ConfigError: if one of them could not be trained as asked.
@@ -28,7 +28,7 @@ def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
     for run in runs:
         alike.setdefault(run.kind, []).append(run)
     cfgs = [same[0].cfg for same in alike.values()]
-    if reason := misplaced(cfgs, offer):
+    if reason := does_not_fit(cfgs, offer):
         raise ConfigError(reason)
     if len(cfgs) >= MANY:
         log.info("checking %d runs that differ in more than their seeds", len(cfgs))
@@ -38,7 +38,7 @@ def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
     return {run.directory: part for same, part in zip(alike.values(), parts, strict=True) for run in same}
 
 
-def misplaced(cfgs: Sequence[DictConfig], offer: Offer) -> str | None:
+def does_not_fit(cfgs: Sequence[DictConfig], offer: Offer) -> str | None:
     """Return why the runs do not fit what the launcher has for them, or None."""
     if offer.obstacle is not None:
         return offer.obstacle

@@ -35,14 +35,14 @@ class Run:
 
     @property
     def cfg(self) -> DictConfig:
-        """The composed config, without `hydra`, with the width that it is to have; composed anew each time."""
+        """The composed config, without `hydra` and resolved (`training.build.resolve`); composed anew each time."""
         from overparam.training.build import resolve
 
         return resolve(self.composer.compose(self.overrides))
 
     @property
     def kind(self) -> Hashable:
-        """What is equal for runs that differ in nothing but integer seeds, so that one can be had if another can."""
+        """Equal for runs that differ only in integer seeds: if one of them can be trained, so can the others."""
         return self.composer.kind(self.overrides)
 
 
@@ -57,8 +57,8 @@ class Job:
 class Composer:
     """Composes configs from overrides as Hydra does, but once for each distinct choice of groups.
 
-    Composing takes Hydra a tenth to a third of a second. Here plain values are set on the composed choice of
-    groups, as Hydra itself would do last, and only values that depend on them are looked at again.
+    Composing takes Hydra a tenth to a third of a second. Setting plain values is the last thing it does, so here they
+    are set on a copy of what was composed before for the same choice of groups.
 
     Args:
         loader: Hydra's config loader.
@@ -106,7 +106,7 @@ class Composer:
             refuse_unknown_keys(cfg, known)
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
-                compose_job(self.loader, self.master, overrides)  # Hydra's own account of the key
+                compose_job(self.loader, self.master, overrides)  # raises Hydra's own error about the key
             self._templates[choice] = _Template(cfg, list(values))
         return self._templates[choice], values
 

@@ -25,13 +25,13 @@ def run_all(
         function: an importable function.
         jobs: its arguments, taken one by one as slots get free.
         slots: the environment variables of each slot's worker.
-        on_death: told at once of a job whose worker died, and how.
+        on_death: called at once with a job whose worker died, and with how it died.
         reuse: whether a worker gets more than one job.
         fail_fast: end all workers and raise `FirstFailure` when a job fails.
 
     Returns:
         For each job what its call returned, or the exception it raised: `RunDied` if its worker died,
-        `RunStopped` if it was told to end.
+        `RunStopped` if it was asked to stop.
     """
     queue = enumerate(jobs)
     free = deque(range(len(slots)))

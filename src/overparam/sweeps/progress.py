@@ -1,4 +1,4 @@
-"""How a sweep goes, read from its runs' directories: live in a terminal, a line now and then in a log."""
+"""How far a sweep is, read from its runs' directories: live in a terminal, every half minute in a log."""
 
 import logging
 import signal
@@ -25,13 +25,13 @@ LINE_SECONDS = 30  # between two progress lines in a log
 
 
 class Progress:
-    """Follows runs while a launcher, any launcher, has the main thread.
+    """Follows runs in a thread of its own while a launcher keeps the main thread busy.
 
     Args:
         finished: directories of runs finished before.
         todo: directories of runs to train.
         objective: the summary key whose lowest value is shown.
-        fail_fast: interrupt the main thread, as Ctrl-C does, when a run fails.
+        fail_fast: whether to interrupt the main thread, as Ctrl-C does, when a run fails.
     """
 
     def __init__(

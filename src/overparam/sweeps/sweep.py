@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 # Makes jobs of runs, given what each run is made of by its directory, and how many jobs this machine runs at once.
 MakeJobs = Callable[[Sequence[Run], Mapping[Path, Any], int], Sequence[Job]]
 
-LOST_IN_A_ROW = 3  # launches that may end without any run's end before the sweep is given up
+LOST_IN_A_ROW = 3  # launches in a row that may fail without finishing a run before the sweep is given up
 
 
 class SweepFailed(ExpectedError):
@@ -48,7 +48,7 @@ class SweepFailed(ExpectedError):
 
 @dataclass(frozen=True)
 class Lost:
-    """Stands for the result of a run whose launcher gave up; only the run's directory tells what happened."""
+    """In place of a result, if the launcher raised an error: only the run's directory shows what happened."""
 
     error: Exception
 
@@ -163,7 +163,7 @@ def _train(
             outcome = launch(batch)
             results += [r for run in batch if isinstance(r := outcome[run.directory], JobReturn)]
             for run in batch:
-                now = _settle(run, outcome[run.directory], started)
+                now = _state_after(run, outcome[run.directory], started)
                 if isinstance(now, Failure):
                     failed[run.directory] = now
                 elif now == State.RUNNING:
@@ -206,7 +206,7 @@ def _launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Path, Any]:
     return outcome
 
 
-def _settle(run: Run, result: Any, started: float) -> State | Failure:
+def _state_after(run: Run, result: Any, started: float) -> State | Failure:
     """Return the state of a run that was launched, recording a failure that left no record."""
     now = state(run.directory)
     failure = read_failure(run.directory)
@@ -214,8 +214,8 @@ def _settle(run: Run, result: Any, started: float) -> State | Failure:
         return now
     if failure is not None and failure.when >= started:
         return failure
-    # Trained elsewhere at its turn, and no more; told to end; or not heard of again, by a job that was cancelled,
-    # say. (A crash is not among these: it is recorded where it happens.)
+    # Another process was training it when its turn came; it was asked to stop; or the launcher gave up, as it does
+    # when a job is cancelled. A crash is not among these: it is recorded where it happens.
     if isinstance(result, AlreadyRunning | RunStopped | Lost):
         return State.WAITING
     return record_failure(run.directory, describe(result))

@@ -1,4 +1,4 @@
-"""A process of its own for runs, so that one that dies takes nothing with it but itself."""
+"""A process that trains runs one after another; if it dies, only the run it was training is lost."""
 
 import multiprocessing
 import os
@@ -17,8 +17,7 @@ TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGT
 class Worker:
     """A long-lived process that calls `function` with one argument after the other.
 
-    It imports torch once, ignores Ctrl-C and a scheduler's warnings (its parent sees to them), and ends when its
-    parent does.
+    It imports torch once, leaves Ctrl-C and a scheduler's signals to its parent, and ends when its parent does.
 
     Args:
         function: an importable function.
@@ -38,7 +37,7 @@ class Worker:
         return [self.connection, self.process.sentinel]
 
     def send(self, argument: Any) -> None:
-        """Start a call; if the process has died meanwhile, `receive` says so."""
+        """Start a call; if the process has died meanwhile, `receive` raises that."""
         with suppress(BrokenPipeError):
             self.connection.send(argument)
 
@@ -46,8 +45,8 @@ class Worker:
         """Wait for the call to end; return what it returned or raise what it raised.
 
         Raises:
-            RunDied: if the process ended before the call did. The worker is then of no more use.
-            RunStopped: likewise, if it ended because it was told to.
+            RunDied: if the process ended before the call did. The worker cannot be used any more.
+            RunStopped: likewise, if it was asked to stop.
         """
         wait(self.ends)
         try:
@@ -92,7 +91,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], environment: 
         try:
             result = function(argument)
         except Exception as error:
-            # Only exceptions that surely survive the journey travel; the traceback is in the run's directory.
+            # Only exceptions that are sure to be pickled are sent; the traceback is in the run's directory.
             result = error if type(error) in (AlreadyRunning, RunFailed) else RunFailed(describe(error))
         except SystemExit:  # what Lightning makes of SIGTERM
             os._exit(TERMINATED)
