@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import polars as pl
 import pytest
 
 from overparam.claims import sources
@@ -52,6 +55,30 @@ def test_a_study_sees_the_runs_of_the_claim_only(setup):
     assert set(table["model.width"]) == {3}
     assert set(table["identity"]) == set(names)
     assert sorted(table["seed"].unique()) == [0, 1]
+
+
+def test_experiments_groups_and_studies_of_a_folder_of_configs(setup, tmp_path):
+    files = {
+        "augmentation/weak.yaml": "std: 0.01\n",
+        "augmentation/strong.yaml": "std: 1.0\n",
+        "experiment/mine.yaml": "# @package _global_\ndefaults:\n  - /augmentation: weak\nname: mine\n",
+        "study/mine.yaml": "_target_: overparam.studies.pruning.lottery_ticket\ngroup: run\nrounds: 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    own = replace(setup, config_dir=tmp_path, seeds=(0,))
+    both, _ = sources.runs(own, "mine", {"weak": TINY, "strong": [*TINY, "augmentation=strong"]})
+    assert both.group_by("sweep").agg(pl.col("augmentation.std").unique()).sort("sweep").rows() == [
+        ("strong", [1.0]),
+        ("weak", [0.01]),
+    ]
+    assert both["identity"].n_unique() == 4
+    table, _ = sources.studied(own, "mine", "mine", [*TINY, "model.width=2"], amount=0.5)
+    assert table["round"].to_list() == [0, 1, 2]
+    assert table["weights_left"][1] < 0.6
+    with pytest.raises(ConfigError, match="Could not find 'experiment/mine'"):
+        sources.runs(setup, "mine")
 
 
 def test_a_sweep_that_cannot_train_says_why(setup):

@@ -69,7 +69,11 @@ class Composer:
         self.loader, self.master = loader, master
         self._parser = OverridesParser.create(config_loader=loader)
         self._templates: dict[tuple[Any, ...], _Template] = {}
-        self._is_group = lru_cache(maxsize=None)(lambda key: bool(loader.get_group_options(key)))
+        # Folders that hydra.searchpath names are not among the loader's own.
+        folders = [Path(str(folder).removeprefix("file://")) for folder in master.hydra.searchpath]
+        self._is_group = lru_cache(maxsize=None)(
+            lambda key: bool(loader.get_group_options(key)) or any((path / key).is_dir() for path in folders)
+        )
         self._parse = lru_cache(maxsize=None)(self._parse_one)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
