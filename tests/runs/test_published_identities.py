@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from overparam.claims import trained
@@ -79,5 +80,6 @@ def test_every_run_of_a_claim_keeps_its_identity(
     )
 
 
-def test_a_name_is_of_one_class() -> None:
+def test_a_name_is_of_one_class_that_is_where_the_table_says() -> None:
     assert len(set(PUBLISHED.values())) == len(PUBLISHED)
+    assert all(callable(get_object(path)) for path in PUBLISHED)

@@ -1,7 +1,8 @@
-"""Names under which runs were published before a class counted by its full import path.
+"""Short names of the classes that the lab's configs name, so that a run's identity does not depend on where they stand.
 
-An identity hashes the short name on the right in place of the path on the left. A class that moves keeps its name
-here under its new path. Classes that are not listed, those of a fork for one, count by their full path.
+An identity hashes the name on the right in place of the path on the left, as it did when the first runs were
+published. A class that moves keeps its name here under its new path. Any class that is not listed, such as a fork's,
+counts by its full path.
 """
 
 PUBLISHED = {
@@ -26,6 +27,9 @@ PUBLISHED = {
     "overparam.models.resnet_imagenet.ResNetImageNet": "ResNetImageNet",
     "overparam.models.wide_resnet.WideResNet": "WideResNet",
     "overparam.training.module.SupervisedModule": "SupervisedModule",
+    "overparam.training.rules.distillation.Distillation": "Distillation",
+    "overparam.training.rules.mixup.Mixup": "Mixup",
+    "overparam.training.rules.sam.SAM": "SAM",
     "overparam.training.objective.cross_entropy": "cross_entropy",
     "overparam.training.objective.mse": "mse",
     "overparam.training.schedules.inverse_sqrt": "inverse_sqrt",
@@ -34,8 +38,15 @@ PUBLISHED = {
     "torch.optim.SGD": "SGD",
     "torch.optim.lr_scheduler.CosineAnnealingLR": "CosineAnnealingLR",
     "torch.optim.lr_scheduler.MultiStepLR": "MultiStepLR",
+    "torch.optim.lr_scheduler.LinearLR": "LinearLR",
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": "ReduceLROnPlateau",
+    "torch.optim.lr_scheduler.SequentialLR": "SequentialLR",
     "torch.optim.lr_scheduler.StepLR": "StepLR",
     "lightning.Trainer": "Trainer",
+    "lightning.pytorch.callbacks.EarlyStopping": "EarlyStopping",
+    "lightning.pytorch.callbacks.EMAWeightAveraging": "EMAWeightAveraging",
+    "lightning.pytorch.callbacks.LearningRateMonitor": "LearningRateMonitor",
+    "overparam.training.best_weights.BestWeights": "BestWeights",
     "overparam.measures.bounds.bounds": "bounds",
     "overparam.measures.cost.cost": "cost",
     "overparam.measures.curvature.hessian": "hessian",

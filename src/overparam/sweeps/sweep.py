@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def run_sweep(
     if todo:
         if master.retrain:
             for directory in outdated:
-                set_aside(directory)
+                with suppress(AlreadyRunning):  # another sweep trains it again
+                    set_aside(directory)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         slots = offer.slots
