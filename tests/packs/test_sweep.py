@@ -38,7 +38,7 @@ def test_a_killed_packed_sweep_continues_and_a_diverging_member_fails_alone(tmp_
     assert not list(tmp_path.glob("*/*/summary.json"))
     result = command_line("train.py", *SWEEP, f"paths.logs={tmp_path}")
     assert result.returncode == 2
-    assert "8 runs are trained together in 1 packs" in result.stderr
+    assert "8 runs are trained together, packs: 1" in result.stderr
     assert "4 of 8 runs failed" in result.stderr
     finished = [path.parent for path in tmp_path.glob("packed/*/summary.json")]
     assert len(finished) == 4

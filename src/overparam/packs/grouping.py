@@ -128,10 +128,12 @@ def plan(
         families[_family(cfg) + size].append(index)
     packs: list[list[Row]] = []
     for indices in families.values():
-        if len(indices) == 1:
-            alone["no other run to be trained with"] += 1
-            continue
-        if (reason := _why_not_packable(*runs[indices[0]], packing)) is not None:
+        reason = _why_not_packable(*runs[indices[0]], packing)
+        if reason is None and len(indices) == 1:
+            reason = "no other run to be trained with"
+        if reason is None and not _is_exact(runs[indices[0]][1]):
+            reason = "the network cannot be packed exactly (random numbers, or operations that vmap lacks)"
+        if reason is not None:
             alone[reason] += len(indices)
             continue
         side_by_side = runs_side_by_side(without_memory(runs[indices[0]][1].build_net))
@@ -221,9 +223,12 @@ def _why_not_packable(cfg: DictConfig, parts: Parts, packing: Packing) -> str | 
     has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in module.net.modules())
     if packing == "auto" and on_cpu and has_convolutions:
         return "convolutions run no faster in a pack on a CPU"
-    if not succeeds_in_subprocess(lambda: packing_is_exact(parts.build_net(), parts.data.input_shape)):
-        return "the network cannot be packed exactly (random numbers, or operations that vmap lacks)"
     return None
+
+
+def _is_exact(parts: Parts) -> bool:
+    """Return whether a trial says that copies of the network in a pack compute what it computes alone."""
+    return succeeds_in_subprocess(lambda: packing_is_exact(parts.build_net(), parts.data.input_shape))
 
 
 def _schedules_alike(make: Any) -> bool:

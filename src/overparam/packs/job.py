@@ -42,7 +42,7 @@ def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> li
     packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], packing, jobs)
     packed = {index for pack in packs for index in pack}
     if packs:
-        log.info("%d runs are trained together in %d packs", len(packed), len(packs))
+        log.info("%d runs are trained together, packs: %d", len(packed), len(packs))
     for reason, count in alone.items():
         log.info("%d runs are trained alone: %s", count, reason)
     grouped = packs + [[index] for index in range(len(runs)) if index not in packed]
