@@ -42,7 +42,7 @@ def fabricate(
         noise_rate=noise,
         steps=100,
         wall_seconds=1.5,
-        alarms=[],
+        warnings=[],
         config=values,
     )
     run = folder / identity

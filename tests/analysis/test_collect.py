@@ -31,7 +31,7 @@ def test_a_row_a_run_holds_the_summary_and_the_config_typed(sweep):
         "params": pl.Int64,
         "test_error": pl.Float64,
         "model.width": pl.Int64,
-        "alarms": pl.List(pl.String),
+        "warnings": pl.List(pl.String),
     }
     assert {key: table.schema[key] for key in types} == types
 

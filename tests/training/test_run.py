@@ -91,7 +91,7 @@ def test_divergence_is_a_failure_with_its_step(small):
         train(small("model.width=0"))
 
 
-def test_worse_than_chance_is_an_alarm(small):
+def test_worse_than_chance_is_a_warning(small):
     # With pair-wise swapped test labels no honest network is right: stand in for a broken pipeline.
     from overparam.data.digits import Digits
 
@@ -106,7 +106,7 @@ def test_worse_than_chance_is_an_alarm(small):
         summary = train(small("trainer.max_steps=100", "data.n_train=600"))
     finally:
         Digits.load = load
-    assert "worse than chance" in summary["alarms"][0]
+    assert "worse than chance" in summary["warnings"][0]
 
 
 RESUMED = (

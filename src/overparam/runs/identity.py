@@ -77,23 +77,6 @@ PREFIX = (
 
 TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from"}
 
-# Deprecated: use `is_config_key`.
-SECTIONS = (
-    "data",
-    "model",
-    "loss",
-    "optimizer",
-    "scheduler",
-    "clip_norm",
-    "channels_last",
-    "compile",
-    "trainer",
-    "evaluation",
-    "measures",
-    "seed",
-    "init_from",
-)
-
 
 def is_config_key(key: str) -> bool:
     """Return whether a column of a table of runs is a config value: a dotted key, or a value at the top level."""

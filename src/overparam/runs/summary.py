@@ -57,7 +57,7 @@ class Summary:
     wall_seconds: float  # training time, over all attempts
     val_loss: float | None = None  # on samples kept from training, whose labels are noisy too
     val_error: float | None = None
-    alarms: list[str] = field(default_factory=list)  # what should not be taken for a finding
+    warnings: list[str] = field(default_factory=list)  # what should not be taken for a finding
     measures: dict[str, Any] = field(default_factory=dict)  # what the configured measures add
     config: dict[str, Any] = field(default_factory=dict)  # flat config values that make the identity
     regime: Regime = field(init=False)  # see `regime`
@@ -86,7 +86,12 @@ def write_summary(run_dir: Path, summary: Summary) -> dict[str, Any]:
 def read_summary(run_dir: Path) -> dict[str, Any] | None:
     """Return the summary of a finished run, or None."""
     path = run_dir / SUMMARY
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    summary = json.loads(path.read_text())
+    if "alarms" in summary:  # their name before
+        summary["warnings"] = summary.pop("alarms")
+    return summary
 
 
 def _finite(value: Any) -> Any:

@@ -342,7 +342,7 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         noise_rate=splits["train"].noise_rate(),
         steps=last["step"],
         wall_seconds=wall_seconds,
-        alarms=warnings,
+        warnings=warnings,
         val_loss=last.get("val_loss"),
         val_error=last.get("val_error"),
         # What measures and the module's own logging say, the last of each.
