@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from overparam.analysis.axes import spaced_ticks
 from overparam.analysis.collect import collect, collect_steps, swept
-from overparam.analysis.curves import effective_model_complexity, interpolation_threshold, over_seeds
+from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.report import figures, report
@@ -50,9 +50,9 @@ def test_the_threshold_is_where_the_training_error_stays_small():
 
 def test_along_n_the_threshold_is_the_last_size_that_is_fitted():
     curve = pl.DataFrame({"n": [100, 200, 400], "train_error": [0.0, 0.1, 0.3]})
-    assert effective_model_complexity(curve, "n") == 200
-    assert effective_model_complexity(curve.head(2), "n") is None
-    assert effective_model_complexity(curve.tail(1), "n") is None
+    assert interpolation_threshold(curve, "n", is_falling=False) == 200
+    assert interpolation_threshold(curve.head(2), "n", is_falling=False) is None
+    assert interpolation_threshold(curve.tail(1), "n", is_falling=False) is None
 
 
 def test_the_top_axis_of_a_width_figure_counts_parameters_per_sample(grid):
@@ -99,7 +99,7 @@ def test_steps_are_drawn_for_each_value_from_step_one_on(grid, tmp_path):
     keys = ["model.width", "data.label_noise"]
     steps = collect_steps(tmp_path / "grid").join(grid.select("identity", *keys), on="identity")
     axes = drawn(step_figure(steps, "model.width", ["data.label_noise"], "name"))
-    assert [a.get_title() for a in axes[:2]] == ["test error, label_noise 0", "train error, label_noise 0"]
+    assert [a.get_title() for a in axes[:2]] == ["test error, label noise 0", "train error, label noise 0"]
     assert texts(axes[1].get_legend()) == [f"width {width}" for width in (4, 16, 64, 256)]
     assert axes[0].lines[0].get_xdata().tolist() == [1, 10, 100]
 

@@ -65,6 +65,7 @@ def test_tensorboard_and_csv_beside_wandb(lab: Lab) -> None:
         assert run.in_wandb("logit_gap")
         assert not run.in_wandb("no_such_number")
     # How a run is logged is no part of what it is.
-    silent = lab.train(*FEW, *seen[1:], "data.held_out=100", "logger=local")
+    each = "++trainer.log_every_n_steps=1"
+    silent = lab.train(*FEW, *seen[1:], each, "data.held_out=100", "logger=local")
     (same,) = [run for run in runs if run.directory.name == silent.directory.name]
     assert same.same_bits(silent)

@@ -1,4 +1,4 @@
-"""Run directories as two tidy tables: a row a run, and a row an evaluation.
+"""Run directories as two tidy tables: a row for each run, and a row for each evaluation.
 
 In a notebook:
 
@@ -8,10 +8,11 @@ In a notebook:
     runs.filter(status="finished").group_by("model.width").agg(pl.col("test_error").mean())
     steps = collect_steps("logs/model_wise").join(runs.select("identity", "model.width"), on="identity")
 
-What was read stays in `<sweep>/report/cache/`; later calls read only the runs that changed since. The folder
+What was read is kept in `<sweep>/report/cache/`; later calls read only the runs that changed since. The folder
 may be deleted at any time.
 """
 
+import csv
 import io
 import json
 import os
@@ -22,7 +23,7 @@ import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
-from overparam.runs.identity import flat_values, is_config_key
+from overparam.runs.identity import NEUTRAL, flat_values, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
 from overparam.runs.state import read_failure
 from overparam.runs.summary import Summary, read_summary, regime
@@ -30,15 +31,18 @@ from overparam.runs.summary import Summary, read_summary, regime
 CACHE, PROVENANCE = f"{REPORT}/cache", "provenance.json"
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")
 DTYPES = {str: pl.String, int: pl.Int64, float: pl.Float64}
+# The columns that every table of runs starts with, and their types.
+COLUMNS: dict[str, Any] = dict.fromkeys(("identity", "name", "status", "reason", "regime"), str)
+COLUMNS |= {key: hint for key, hint in get_type_hints(Summary).items() if key not in ("measures", "config")}
 
 
 def collect(*folders: str | Path) -> pl.DataFrame:
-    """Return one row a run of the given sweep folders, folders of sweeps, or run directories.
+    """Return one row for each run of the given sweep folders, folders of sweeps, or run directories.
 
     Columns: `identity`, `name` (the sweep), `status` ("finished", "failed", or "unfinished": running or
     killed), `reason` (why it failed), `regime`, every key of `summary.json`, every config value by its dotted
-    key ("model.width"), and where the run came from (`git_commit`, `host`, `device`, `command`). A finished
-    run's summary values are typed as `tracking.summary.Summary` declares them; a run that did not finish has
+    key ("model.width"), and where the run was made (`git_commit`, `host`, `device`, `command`). A finished
+    run's summary values have the types that `runs.summary.Summary` declares; a run that did not finish has
     nulls. Config values are integers, floats, booleans, or text, whichever holds all runs.
 
     Raises:
@@ -46,26 +50,27 @@ def collect(*folders: str | Path) -> pl.DataFrame:
     """
     found = find_sweeps(folders)
     if len(found) > 1:
-        return _to_frame(
-            [record for sweep, stamps in found.items() for record in _read_cached(sweep, stamps)[0]]
-        )
+        return _to_frame([record for sweep, stamps in found.items() for record in _read(sweep, stamps)[0]])
     ((sweep, stamps),) = found.items()
     kept, now = sweep / CACHE / "table.parquet", fingerprint(stamps)
     if _cached_fingerprint(kept) == now:
         return pl.read_parquet(kept)
-    table = _to_frame(_read_cached(sweep, stamps)[0])
+    table = _to_frame(_read(sweep, stamps)[0])
     if len(table) > 1:  # else one run was asked for
         _write_cache({kept: table}, now)
     return table
 
 
 def collect_steps(*folders: str | Path) -> pl.DataFrame:
-    """Return one row an evaluation: `identity`, `step`, and the columns of `metrics.csv` as floats.
+    """Return one row for each row of `metrics.csv`: `identity`, `step`, and its columns as floats.
+
+    Rows of evaluations have `train_error`, `test_error` and so on; rows between them have only what a module or
+    a callback logged there.
 
     Raises:
         FileNotFoundError: if there is no run.
     """
-    tables = [_read_cached(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
+    tables = [_read(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
     return pl.concat(tables, how="diagonal_relaxed")
 
 
@@ -77,10 +82,9 @@ def swept(table: pl.DataFrame) -> list[str]:
     that only one of two optimizers has.
     """
     keys = [key for key in table.columns if is_config_key(key) and "seed" not in key]
-    keys = [key for key in keys if key != "init_from.sha256"]
-    counts = {key: table[key].n_unique() for key in keys}
+    counts = {key: table[key].n_unique() for key in keys if key != "init_from.sha256"}
     # Of two keys that determine each other the one that a person sets is kept, hence width before the rest.
-    varied = sorted((key for key in keys if counts[key] > 1), key=lambda key: (-counts[key], _rank(key)))
+    varied = sorted((key for key in counts if counts[key] > 1), key=lambda key: (-counts[key], _rank(key)))
     kept: list[str] = []
     for key in varied:
         if not any(table.select(other, key).n_unique() == counts[other] for other in kept):
@@ -100,7 +104,20 @@ def _rank(key: str) -> tuple[int, str]:
     return (first.index(key) if key in first else len(first) + key.startswith("scheduler"), key)
 
 
-def _read_cached(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+def measured(table: pl.DataFrame) -> list[str]:
+    """Return the numeric columns that measures, modules and callbacks added to a table of runs."""
+    others = [key for key in table.columns if key not in COLUMNS and not is_config_key(key)]
+    return [key for key in others if table[key].dtype.is_numeric() and table[key].null_count() < len(table)]
+
+
+def with_last_logged(runs: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return the runs with the last value of what was logged between evaluations, which no summary holds."""
+    new = [key for key in steps.columns if key not in runs.columns and key != "step"]
+    last = steps.sort("step").group_by("identity").agg(pl.col(new).drop_nulls().last())
+    return runs.join(last, on="identity", how="left", maintain_order="left")
+
+
+def _read(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
     """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
     now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
     files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
@@ -109,25 +126,21 @@ def _read_cached(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, An
     except (OSError, pl.exceptions.PolarsError):
         cached = pl.DataFrame(schema={"run": pl.String, "stamp": pl.String, "record": pl.String})
         steps = pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64})
-    changed = now.join(cached, on=["run", "stamp"], how="anti")["run"].to_list()
-    if changed:
-        fresh = now.filter(pl.col("run").is_in(changed)).with_columns(
-            record=pl.Series([json.dumps(_record(sweep / run)) for run in changed], dtype=pl.String)
-        )
-        cached = pl.concat([cached.filter(~pl.col("run").is_in(changed)), fresh])
-        kept = steps.filter(~pl.col("identity").is_in(changed))
-        steps = pl.concat([kept, _read_steps(sweep, changed)], how="diagonal_relaxed").sort(
-            "identity", "step"
-        )
+    changed = now.join(cached, on=["run", "stamp"], how="anti")
+    if len(changed):
+        names = changed["run"].to_list()
+        records = [json.dumps(_record(sweep / run)) for run in names]
+        fresh = changed.with_columns(record=pl.Series(records, dtype=pl.String))
+        cached = pl.concat([cached.filter(~pl.col("run").is_in(names)), fresh])
+        kept = steps.filter(~pl.col("identity").is_in(names))
+        steps = pl.concat([kept, _read_steps(sweep, names)], how="diagonal_relaxed").sort("identity", "step")
         _write_cache(dict(zip(files, (cached, steps), strict=True)))
-    wanted = now.select("run").join(cached, on="run", how="left", maintain_order="left")
-    return [json.loads(text) for text in wanted["record"]], steps.filter(
-        pl.col("identity").is_in(list(stamps))
-    )
+    wanted = now.select("run").join(cached, on="run", how="left", maintain_order="left")["record"]
+    return [json.loads(text) for text in wanted], steps.filter(pl.col("identity").is_in(list(stamps)))
 
 
 def _cached_fingerprint(path: Path) -> str | None:
-    """Return the fingerprint that a table was kept with."""
+    """Return the fingerprint of the runs that a cached table was made from."""
     try:
         return pl.read_parquet_metadata(path).get("made_from")
     except (OSError, pl.exceptions.PolarsError):
@@ -142,14 +155,13 @@ def _write_cache(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
             table.write_parquet(temporary, metadata={"made_from": made_from})
             temporary.replace(path)
         except OSError:
-            return  # someone else's folder: nothing is kept, nothing is lost
+            return  # a folder that may not be written to: nothing is kept, nothing is lost
 
 
 def _record(run_dir: Path) -> dict[str, Any]:
-    """Read all that one run directory says into a flat row."""
+    """Return all that a run directory says about its run, as a flat row."""
     summary = read_summary(run_dir)
     failure = None if summary else read_failure(run_dir)
-    reason = failure.reason if failure else None
     status = "finished" if summary else "failed" if failure else "unfinished"
     if summary is None:
         config = OmegaConf.load(run_dir / CONFIG) if (run_dir / CONFIG).exists() else OmegaConf.create({})
@@ -161,12 +173,19 @@ def _record(run_dir: Path) -> dict[str, Any]:
     if "init_from.sha256" in values:
         values["init_from"] = "pretrained"  # beside the hash, which differs from seed to seed
     try:
-        origin = json.loads((run_dir / PROVENANCE).read_text())
+        provenance = json.loads((run_dir / PROVENANCE).read_text())
     except (OSError, ValueError):
-        origin = {}
-    origin = {key: origin.get(key) for key in KEPT_PROVENANCE}
+        provenance = {}
+    origin = {key: provenance.get(key) for key in KEPT_PROVENANCE}
     origin["command"] = " ".join(origin["command"] or []) or None
-    return {**summary, "identity": run_dir.name, "status": status, "reason": reason, **values, **origin}
+    found = {_column(key): value for key, value in summary.items()}
+    own = {"identity": run_dir.name, "status": status, "reason": failure.reason if failure else None}
+    return {**found, **own, **values, **origin}
+
+
+def _column(name: str) -> str:
+    """Return the name of what was measured or logged as a column; only config keys have dots."""
+    return name.replace(".", "_")
 
 
 def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:
@@ -178,25 +197,24 @@ def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:
     tables = [pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64})]
     for header, lines in bodies.items():
         if lines:
-            columns = ["identity", *header.split(",")]
-            schema = {c: {"identity": pl.String, "step": pl.Int64}.get(c, pl.Float64) for c in columns}
-            text = io.StringIO("\n".join(lines))
-            tables.append(pl.read_csv(text, has_header=False, schema=schema))
+            (columns,) = csv.reader([header])
+            schema: Any = dict.fromkeys(["identity", *map(_column, columns)], pl.Float64())
+            schema |= {"identity": pl.String(), "step": pl.Int64()}
+            tables.append(pl.read_csv(io.StringIO("\n".join(lines)), has_header=False, schema=schema))
     return pl.concat(tables, how="diagonal_relaxed")
 
 
 def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:
-    summary = get_type_hints(Summary)
-    del summary["measures"], summary["config"]
-    declared = {"identity": str, "name": str, "status": str, "reason": str, "regime": str} | summary
-    names = dict.fromkeys([*declared, *(key for record in records for key in record)])
+    names = dict.fromkeys([*COLUMNS, *(key for record in records for key in record)])
     columns = []
     for name in names:
-        values = [record.get(name) for record in records]
-        if name == "warnings":
+        # A knob at its neutral value is not recorded; of a run whose config is unknown nothing is.
+        neutral = NEUTRAL.get(name)
+        values = [record.get(name, neutral if "seed" in record else None) for record in records]
+        hint = COLUMNS.get(name)
+        if hint == list[str]:
             columns.append(pl.Series(name, values, dtype=pl.List(pl.String)))
             continue
-        hint = declared.get(name)
         plain = [DTYPES[t] for t in get_args(hint) or (hint,) if t in DTYPES]
         dtype = plain[0] if plain else _dtype(values)
         if dtype == pl.String:

@@ -6,22 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from overparam.analysis.axes import (
-    SEQUENTIAL,
-    colors,
-    is_log,
-    label,
-    scale_x,
-    scale_y,
-    short_name,
-    value_text,
-)
+from overparam.analysis.axes import SEQUENTIAL, colors, is_log, label, scale
 from overparam.analysis.collect import swept
-from overparam.analysis.curves import over_seeds, seeds_text
-from overparam.analysis.figures import CATEGORICAL, draw_band, groups_of, quantity_name
+from overparam.analysis.curves import seeds_text
+from overparam.analysis.figures import CATEGORICAL, draw_curve, groups_of, legend_text, quantity_name
 from overparam.runs.summary import EPSILON
 
 MOST_LINES, MOST_ROWS, MOST_PLANES = 6, 3, 5
+PARTS = ("test", "train")
 
 
 def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: str) -> Figure:
@@ -29,27 +21,23 @@ def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: st
 
     Args:
         steps: `collect_steps` joined with the config keys that were swept.
-        x: the key whose values are the lines, at most six of them, evenly picked; None draws one line.
+        x: the key whose values are the lines, at most six of them, evenly spaced; None draws one line.
         others: the other swept keys; each of their combinations, at most three, is a row of panels.
-        title: what the figure is called.
+        title: of the figure.
     """
     shown = steps.filter(pl.col("step") > 0)
-    rows = evenly_spaced(groups_of(shown, others), MOST_ROWS)
-    figure = Figure(figsize=(7.4, 0.6 + 2.6 * len(rows)), layout="constrained")
-    panels = figure.subplots(len(rows), 2, sharex=True, sharey=True, squeeze=False)
-    values = evenly_spaced(sorted(shown[x].unique().drop_nulls()), MOST_LINES) if x else [None]
+    values = evenly_spaced(shown[x].unique().sort(nulls_last=True).to_list(), MOST_LINES) if x else [None]
     palette = colors(values) if x else [CATEGORICAL[0]]
-    name = quantity_name(shown, "error")
+    rows, figure, panels = _paired_panels(shown, others)
     for (setting, group), pair in zip(rows, panels, strict=True):
-        for axes, part in zip(pair, ("test", "train"), strict=True):
+        for axes, part in zip(pair, PARTS, strict=True):
             axes.set_xscale("log")
             for value, color in zip(values, palette, strict=True):
-                curve = over_seeds(
-                    group.filter(pl.col(x) == value) if x else group, ["step"], [f"{part}_error"]
-                )
-                text = f"{short_name(x)} {value_text(value)}" if x else None
-                draw_band(axes, curve, "step", f"{part}_error", color=color, label=text)
-            axes.set_title(f"{part} {name}" + (f", {setting}" if setting else ""))
+                line = group.filter(pl.col(x).eq_missing(pl.lit(value))) if x else group
+                if not line.is_empty():
+                    text = legend_text(x, value) if x else None
+                    draw_curve(axes, line, "step", f"{part}_error", color=color, label=text)
+            _set_title(axes, shown, part, setting)
     has_rates = shown["test_error"].max() <= 1  # type: ignore[operator]
     panels[0, 0].set_ylim(0, min(panels[0, 0].get_ylim()[1], 1.0) if has_rates else None)
     for axes in panels[-1]:
@@ -61,7 +49,7 @@ def step_figure(steps: pl.DataFrame, x: str | None, others: list[str], title: st
 
 
 def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str) -> Figure:
-    """Draw mean test and training error over the grid of two numeric columns, a row of panels each setting.
+    """Draw mean test and training error over the grid of two numeric columns, a row of panels for each setting.
 
     The white line is where the mean training error is 0.1: the interpolation threshold.
 
@@ -70,30 +58,26 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
         x: column along the horizontal axis.
         y: column along the vertical axis.
         others: the other swept keys; each of their combinations, at most three, is a row of panels.
-        title: what the figure is called.
+        title: of the figure.
     """
-    rows = evenly_spaced(groups_of(table.filter(pl.col(y) > 0) if y == "step" else table, others), MOST_ROWS)
-    figure = Figure(figsize=(7.4, 0.6 + 2.6 * len(rows)), layout="constrained")
-    panels = figure.subplots(len(rows), 2, sharex=True, sharey=True, squeeze=False)
-    name = quantity_name(table, "error")
-    grids = [[_pivot(group, x, y, f"{part}_error") for part in ("test", "train")] for _, group in rows]
-    for column, part in enumerate(("test", "train")):
-        top = max(_color_limit(*row[column][1:], is_step=y == "step") for row in grids)
+    is_step = y == "step"
+    rows, figure, panels = _paired_panels(table.filter(pl.col(y) > 0) if is_step else table, others)
+    grids = [[_pivot(group, x, y, f"{part}_error") for part in PARTS] for _, group in rows]
+    for column, part in enumerate(PARTS):
+        top = max(_color_limit(*row[column][1:], is_step=is_step) for row in grids)
         for (setting, _), row, axes in zip(rows, grids, panels[:, column], strict=True):
             xs, ys, z = row[column]
-            mesh = axes.pcolormesh(
-                _edges(xs), _edges(ys), z, cmap=SEQUENTIAL, vmin=0, vmax=top, rasterized=True
-            )
-            scale_x(axes, xs, room=0.1)
-            if y == "step":
+            edges = _edges(xs), _edges(ys)
+            mesh = axes.pcolormesh(*edges, z, cmap=SEQUENTIAL, vmin=0, vmax=top, rasterized=True)
+            scale(axes, "x", xs, room=0.1)
+            if is_step:
                 axes.set_yscale("log")
             else:
-                scale_y(axes, ys)
+                scale(axes, "y", ys)
             _contour(axes, *row[1])
-            axes.set_title(f"{part} {name}" + (f", {setting}" if setting else ""))
-        figure.colorbar(
-            mesh, ax=panels[:, column], shrink=0.9 / len(rows), extend="max" if y == "step" else "neither"
-        )
+            _set_title(axes, table, part, setting)
+        extend = "max" if is_step else "neither"
+        figure.colorbar(mesh, ax=panels[:, column], shrink=0.9 / len(rows), extend=extend)
     for axes in panels[-1]:
         axes.set_xlabel(label(x))
     for axes in panels[:, 0]:
@@ -103,10 +87,23 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
     return figure
 
 
+def _paired_panels(
+    table: pl.DataFrame, others: list[str]
+) -> tuple[list[tuple[str, pl.DataFrame]], Figure, np.ndarray]:
+    """Return settings of `others` with their runs, and a figure with panels [setting, test or train] for them."""
+    rows = evenly_spaced(groups_of(table, others), MOST_ROWS)
+    figure = Figure(figsize=(7.4, 0.6 + 2.6 * len(rows)), layout="constrained")
+    return rows, figure, figure.subplots(len(rows), 2, sharex=True, sharey=True, squeeze=False)
+
+
+def _set_title(axes: Axes, table: pl.DataFrame, part: str, setting: str) -> None:
+    axes.set_title(f"{part} {quantity_name(table, 'error')}" + (f", {setting}" if setting else ""))
+
+
 def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
     """Draw the line beta = 0 of every run in one panel, and the plane of at most five runs in a panel each."""
-    seeds = {key: key.replace(".", " ") for key in ("data.seed", "seed") if table[key].n_unique() > 1}
-    runs = groups_of(table.rename(seeds), [*swept(table), *seeds.values()])
+    seeds = [key for key in ("data.seed", "seed") if key in table.columns and table[key].n_unique() > 1]
+    runs = groups_of(table, [*swept(table), *seeds])
     planes = evenly_spaced(runs, MOST_PLANES)
     figure = Figure(figsize=(3.2 * (1 + len(planes)), 3.2), layout="constrained")
     line, *panels = figure.subplots(1, 1 + len(planes))
@@ -133,25 +130,22 @@ def landscape_figure(table: pl.DataFrame, title: str) -> Figure:
 
 
 def evenly_spaced(items: list, most: int) -> list:
-    """Return at most `most` of the items, the first and the last among them, evenly spaced."""
+    """Return at most `most` of the items, evenly spaced, the first and the last among them."""
     if len(items) <= most:
         return items
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _pivot(table: pl.DataFrame, x: str, y: str, column: str) -> tuple[list[float], list[float], np.ndarray]:
-    """Return the sorted values of x [X] and y [Y], and the mean of `column` [Y, X], NaN where no run was."""
-    xs, ys = sorted(table[x].unique().drop_nulls()), sorted(table[y].unique().drop_nulls())
-    z = np.full((len(ys), len(xs)), np.nan)
-    places = {value: i for i, value in enumerate(xs)}, {value: i for i, value in enumerate(ys)}
-    for x_value, y_value, mean in table.group_by(x, y).agg(pl.col(column).mean()).iter_rows():
-        if x_value is not None and y_value is not None and mean is not None:
-            z[places[1][y_value], places[0][x_value]] = mean
-    return xs, ys, z
+    """Return the sorted values of x [X] and y [Y], and the mean of `column` [Y, X], NaN where there is no run."""
+    xs, ys = (table.select(key).drop_nulls().unique().sort(key) for key in (x, y))
+    means = table.group_by(x, y).agg(pl.col(column).mean())
+    z = ys.join(xs, how="cross").join(means, on=[x, y], how="left", maintain_order="left")[column]
+    return xs[x].to_list(), ys[y].to_list(), z.to_numpy().reshape(len(ys), len(xs))
 
 
 def _color_limit(ys: list[float], z: np.ndarray, is_step: bool) -> float:
-    """Return the end of the colour scale: over steps, what the last factor of ten of training still reaches.
+    """Return the end of the colour scale; over steps, that of the last factor of ten of training.
 
     The chance level of the first steps would leave no colours for the rest.
     """
@@ -159,13 +153,12 @@ def _color_limit(ys: list[float], z: np.ndarray, is_step: bool) -> float:
 
 
 def _edges(values: list[float]) -> np.ndarray:
-    """Return the edges [N+1] of cells around sorted `values` [N]: half-way, as the axis shows them."""
+    """Return the edges [N+1] of cells around sorted `values` [N]: half-way on the axis."""
     points = np.log(values) if is_log(values) else np.asarray(values, dtype=float)
-    if len(points) == 1:
-        edges = np.array([points[0] - 0.5, points[0] + 0.5])
-    else:
-        middle = (points[1:] + points[:-1]) / 2
-        edges = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
+    steps = np.diff(points) / 2 if len(points) > 1 else np.array([0.5])
+    edges = np.concatenate(
+        [[points[0] - steps[0]], points[:-1] + steps[: len(points) - 1], [points[-1] + steps[-1]]]
+    )
     return np.exp(edges) if is_log(values) else edges
 
 

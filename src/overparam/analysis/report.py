@@ -13,16 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import short_name, value_text
-from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps, measured, swept, with_last_logged
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
+from overparam.analysis.lines import line_figure
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
 from overparam.loggers.wandb_report import log_report, save_workspace
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
-MOST_ROWS = 40  # of the printed table
+MOST_ROWS, MOST_MEASURES = 40, 6  # of the printed table
+WANDB = f"{__name__.partition('.')[0]}.loggers.wandb.wandb_run"
 
 
 def report(folder: Path) -> list[Path]:
@@ -32,32 +34,39 @@ def report(folder: Path) -> list[Path]:
         FileNotFoundError: if no run in `folder` is finished.
     """
     made_from = fingerprint(stamped_runs(folder))
-    runs, steps = _with_sizes(collect(folder)), collect_steps(folder)
+    steps = collect_steps(folder)
+    runs = with_last_logged(_with_sizes(collect(folder)), steps)
     table = runs.filter(status="finished")
     if table.is_empty():
         raise FileNotFoundError(f"no run in {folder} is finished")
     keys = swept(table)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
-    summary = over_seeds(table, keys or ["name"], COLUMNS)
+    validation = [] if table["val_error"].is_null().all() else ["val_error"]
+    more = [*validation, *measured(table)]
+    summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
     summary.write_csv(out / "table.csv")
     files = [out / "table.csv", *write_tables(runs, steps, out)]
-    print_table(summary, keys)
+    print_table(summary, keys, more)
+    for warning, count in (
+        table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
+    ):
+        Console().print(
+            f"warning of {count} of {len(table)} runs: {warning}", highlight=False, soft_wrap=True
+        )
     for old in (*out.glob("error_*.p??"), *out.glob("loss_*.p??")):
         old.unlink()  # what was swept may have changed
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
-    # What only failed runs were given is worth a filter too.
-    configured = swept(runs.filter(pl.col("model._target_").is_not_null()))
+    # Keys that differ only between runs that failed get a filter too.
+    configured = swept(runs.filter(pl.col("seed").is_not_null()))
     files.append(write_page(out / "index.html", folder.name, runs, steps, configured))
     logger = wandb_settings(folder, table)
     if logger:
         count = dict(runs["status"].value_counts().iter_rows())
         numbers = {status: count.get(status, 0) for status in ("finished", "failed", "unfinished")}
-        pictures = [file for file in files if file.suffix == ".png"]
-        log_report(
-            folder, logger, pictures, summary, {**numbers, "best_test_error": table["test_error"].min()}
-        )
+        numbers["best_test_error"] = table["test_error"].min()
+        log_report(folder, logger, [file for file in files if file.suffix == ".png"], summary, numbers)
     (out / MADE_FROM).write_text(made_from)
     for file in files:
         if file.name in ("figure.png", "index.html"):
@@ -66,20 +75,20 @@ def report(folder: Path) -> list[Path]:
 
 
 def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
-    """Where n was swept, put the size of the whole pool for null, which means all of it."""
-    if (
-        SAMPLES not in runs.columns
-        or runs.filter(pl.col("model._target_").is_not_null())[SAMPLES].n_unique() < 2
-    ):
+    """Where n was swept, replace null, which means the whole pool, by its size."""
+    if SAMPLES not in runs.columns or runs.filter(pl.col("seed").is_not_null())[SAMPLES].n_unique() < 2:
         return runs
     return runs.with_columns(pl.coalesce(SAMPLES, "n_train").alias(SAMPLES))
 
 
 def wandb_settings(folder: Path, runs: pl.DataFrame) -> dict[str, Any] | None:
-    """Return the W&B settings that `runs`, finished ones of the sweep in `folder`, were made with, if any."""
+    """Return the knobs of the lab's W&B logger in the first of `runs`, finished ones of the sweep in `folder`."""
     config = OmegaConf.to_container(OmegaConf.load(folder / runs["identity"][0] / CONFIG))
-    settings = config.get("logger") if isinstance(config, dict) else None
-    return settings if settings and "project" in settings else None
+    loggers = (config.get("logger") if isinstance(config, dict) else None) or {}
+    nodes = [node for node in loggers.values() if isinstance(node, dict) and node.get("_target_") == WANDB]
+    if "project" in loggers:  # before there could be several loggers, its knobs stood alone
+        nodes.append(loggers)
+    return nodes[0] if nodes else None
 
 
 def workspace(folder: Path) -> str:
@@ -103,12 +112,16 @@ def figures(
 
     Error and loss against every numeric key; against P/n where that is not the same axis; against the steps;
     heat maps over every pair of numeric keys with three values or more, and of such a key with the steps. The
-    error against the numeric key with most values comes first and is called "figure".
+    error against the numeric key with most values comes first and is called "figure"; if no key is numeric, it
+    is drawn beside the names.
     """
     numeric = [key for key in keys if table[key].dtype.is_numeric() and table[key].null_count() == 0]
-    # Noise is a setting to compare under, unless nothing else was swept.
+    # Noise tells lines apart, unless nothing else was swept.
     numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
     quantities = ["error"] if is_regression(table) else ["error", "loss"]
+    if keys and not numeric:
+        errors = ["test_error", "train_error"]
+        yield "figure", line_figure(table.sort(keys), title, keys[0], errors, keys[1:], ylabel="error")
     for x in numeric:
         series = [key for key in keys if key != x]
         for quantity in quantities:
@@ -120,13 +133,13 @@ def figures(
     if sizes > max([2, *(table[key].n_unique() for key in along)]):
         series = [key for key in keys if key not in along]
         yield "error_vs_params_per_sample", error_figure(table, "params_per_sample", series, title)
-    joined = steps.join(table.select("identity", *keys), on="identity")
-    if not joined.is_empty():
-        lines = numeric[0] if numeric else keys[0] if keys else None
-        others = [key for key in keys if key != lines]
-        yield "error_vs_step", step_figure(joined, lines, others, title)
+    joined = steps.drop_nulls("test_error").join(table.select("identity", *keys), on="identity")
+    if joined.is_empty():
+        return
+    lines = numeric[0] if numeric else keys[0] if keys else None
+    yield "error_vs_step", step_figure(joined, lines, [key for key in keys if key != lines], title)
     long = [key for key in numeric if table[key].n_unique() > 2]
-    if long and not joined.is_empty():
+    if long:
         others = [key for key in keys if key != long[0]]
         yield f"error_over_{short_name(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
     for x, y in combinations([key for key in long if key != NOISE], 2):
@@ -149,20 +162,29 @@ def _json(values: pl.Series) -> str:
     return json.dumps(values.to_list())
 
 
-def print_table(summary: pl.DataFrame, keys: list[str]) -> None:
-    """Print the means over seeds, a row a setting."""
-    shown = Table(*map(short_name, keys), "P/n", "train error", "noise fitted", "test error", "seeds")
+def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None:
+    """Print the means over seeds, a row for each setting.
+
+    Args:
+        summary: see `over_seeds`.
+        keys: the swept config keys.
+        more: columns to show beside the errors, the first few.
+    """
+    shown = Table(*map(short_name, keys), "P/n", "train error", "noise fitted", "test error")
+    for column in (*(key.replace("_", " ") for key in more[:MOST_MEASURES]), "seeds"):
+        shown.add_column(column)
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
-        fitted = row["train_error_noisy"]
-        std = row["test_error_std"]
+        fitted, std = row["train_error_noisy"], row["test_error_std"]
         shown.add_row(
             *(value_text(row[key]) for key in keys),
             f"{row['params_per_sample']:.2f}",
             f"{row['train_error']:.3f}",
             "" if fitted is None else f"{1 - fitted:.2f}",
             f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
+            *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
             str(row["seeds"]),
         )
     Console().print(shown)
-    if len(summary) > MOST_ROWS:
-        Console().print(f"and {len(summary) - MOST_ROWS} more rows, in table.csv")
+    cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}
+    if left := [f"{count} more {name}" for name, count in cut.items() if count > 0]:
+        Console().print(f"and {' and '.join(left)}, in table.csv")
