@@ -98,10 +98,16 @@ class LocalLauncher(Launcher):
         from overparam.sweeps.grid import Composer
         from overparam.sweeps.pool import run_all
 
-        composer = Composer(self.hydra_context.config_loader, self.config)
+        loader = self.hydra_context.config_loader
+        composer = Composer(loader, self.config)
+        # The caller's own configs, which the other processes of a distributed run compose from too.
+        folders = [
+            each.path for each in loader.get_search_path().get_path() if each.provider == "command-line"
+        ]
+        options = [word for folder in folders for word in ("--config-dir", folder.removeprefix("file://"))]
 
         def job(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
-            return OmegaConf.create(resolved_values(composer.compose(overrides))), list(overrides)
+            return OmegaConf.create(resolved_values(composer.compose(overrides))), [*options, *overrides]
 
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
         fail_fast = self.config.hydra.sweeper.get("fail_fast", False)
