@@ -21,7 +21,9 @@ def test_all_nineteen_are_there():
 
 
 def test_every_experiment_beside_the_papers_is_a_claims():
-    used = {load_claim(path).source.knobs.get(key) for path in CLAIMS for key in ("experiment", "after")}
+    used = {
+        load_claim(path).source.model_extra.get(key) for path in CLAIMS for key in ("experiment", "after")
+    }
     experiments = {path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml")}
     assert experiments - used == {"model_wise_cnn", "model_wise_resnet"}
 

@@ -55,6 +55,29 @@ def test_one_that_cannot_be_judged_stops_no_other(ledger):
     assert not (out / "broken.json").exists()
 
 
+def test_a_claim_of_a_folder_of_configs_is_known_by_its_name(tmp_path):
+    (tmp_path / "own_model.py").write_text(
+        "def model(seed, x):\n    return [{'x': x, 'y': 1 + 0.1 * seed}]\n"
+    )
+    claim = OmegaConf.create(GOOD)
+    claim.source = {"_target_": "overparam.claims.sources.exact", "model": "own_model.model", "x": 2}
+    claim.effects.benign.value, claim.effects.benign.of = "y", {"x": 2}
+    claim.figure = {"x": "x", "y": ["y"]}
+    (tmp_path / "configs" / "claim").mkdir(parents=True)
+    OmegaConf.save(claim, tmp_path / "configs" / "claim" / "own.yaml")
+    folders = ("--config-dir", str(tmp_path / "configs"), "--logs", str(tmp_path / "logs"))
+    own = (*folders, "--seeds", "0", "1", "2")
+    done = command_line("claims.py", "--only", "own", *own)
+    assert done.returncode == 0, done.stderr
+    assert "own: inconclusive" in done.stdout
+    (entry,) = read_entries(tmp_path / "logs" / "claims" / "seeds-0-1-2")
+    assert entry.effects[0].values == pytest.approx([0, -0.1, -0.2])
+    missing = command_line("claims.py", "--only", "owm", *own)
+    assert missing.returncode == 2
+    assert "there is no claim owm" in missing.stderr
+    assert "own" in missing.stderr
+
+
 def test_bad_input_is_answered_before_any_work(tmp_path):
     (tmp_path / "bad.yaml").write_text("number: 1\n")
     done = command_line("claims.py", "--only", str(tmp_path / "bad.yaml"), "--logs", str(tmp_path / "logs"))

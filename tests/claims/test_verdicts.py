@@ -37,8 +37,6 @@ def test_a_claim_holds_only_if_all_its_effects_do():
     assert verdict([yes, yes]) == "holds"
     assert verdict([yes, open_]) == "inconclusive"
     assert verdict([yes, open_, no]) == "does not hold"
-    with pytest.raises(ValueError, match="needs an effect"):
-        verdict([])
 
 
 TABLE = pl.DataFrame(
@@ -77,7 +75,7 @@ def test_picks_and_ranges():
         ("v", {"w": 5}, "no row"),
         ("nothing", {"w": 4, "lr": 1.0}, "no column nothing"),
         ("v", {"width": 4}, "no column width"),
-        ("bad", {"w": 4, "lr": 1.0}, "no finite number"),
+        ("bad", {"w": 4, "lr": 1.0}, "not a finite number"),
     ],
 )
 def test_cells_that_are_not_one_number_are_refused(value, where, message):

@@ -27,7 +27,7 @@ def test_the_middle_is_the_run_and_the_rim_is_higher(kind, request):
     rows = landscape([run], points=3)
     loss = {(row["alpha"], row["beta"]): row["train_loss"] for row in rows}
     assert loss[0, 0] == loss_and_error(run.net, run.train, run.loss)[0]
-    assert min(value for place, value in loss.items() if place != (0, 0)) > loss[0, 0]
+    assert min(value for point, value in loss.items() if point != (0, 0)) > loss[0, 0]
 
 
 def test_the_loss_of_least_squares_is_a_paraboloid(mlps):

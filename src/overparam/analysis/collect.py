@@ -17,7 +17,7 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 import polars as pl
 from omegaconf import DictConfig, OmegaConf
@@ -30,10 +30,21 @@ from overparam.runs.summary import Summary, read_summary, regime
 
 CACHE, PROVENANCE = f"{REPORT}/cache", "provenance.json"
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")
-DTYPES = {str: pl.String, int: pl.Int64, float: pl.Float64}
-# The columns that every table of runs starts with, and their types.
-COLUMNS: dict[str, Any] = dict.fromkeys(("identity", "name", "status", "reason", "regime"), str)
-COLUMNS |= {key: hint for key, hint in get_type_hints(Summary).items() if key not in ("measures", "config")}
+DTYPES: dict[Any, Any] = {
+    **{int: pl.Int64, int | None: pl.Int64, float: pl.Float64, float | None: pl.Float64},
+    list[str]: pl.List(pl.String),
+}
+# Keys that a person sets, on which others may depend.
+SET_FIRST = (
+    *("model.width", "model.depth", "data.n_train", "trainer.max_steps"),
+    *("data.label_noise", "optimizer.lr"),
+)
+# The columns that every table of runs starts with.
+COLUMNS = dict.fromkeys(("identity", "name", "status", "reason", "regime"), pl.String) | {
+    key: DTYPES.get(hint, pl.String)
+    for key, hint in get_type_hints(Summary).items()
+    if key not in ("measures", "config")
+}
 
 
 def collect(*folders: str | Path) -> pl.DataFrame:
@@ -93,15 +104,7 @@ def swept(table: pl.DataFrame) -> list[str]:
 
 
 def _rank(key: str) -> tuple[int, str]:
-    first = (
-        "model.width",
-        "model.depth",
-        "data.n_train",
-        "trainer.max_steps",
-        "data.label_noise",
-        "optimizer.lr",
-    )
-    return (first.index(key) if key in first else len(first) + key.startswith("scheduler"), key)
+    return (SET_FIRST.index(key) if key in SET_FIRST else len(SET_FIRST) + key.startswith("scheduler"), key)
 
 
 def measured(table: pl.DataFrame) -> list[str]:
@@ -209,14 +212,8 @@ def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:
     columns = []
     for name in names:
         # A knob at its neutral value is not recorded; of a run whose config is unknown nothing is.
-        neutral = NEUTRAL.get(name)
-        values = [record.get(name, neutral if "seed" in record else None) for record in records]
-        hint = COLUMNS.get(name)
-        if hint == list[str]:
-            columns.append(pl.Series(name, values, dtype=pl.List(pl.String)))
-            continue
-        plain = [DTYPES[t] for t in get_args(hint) or (hint,) if t in DTYPES]
-        dtype = plain[0] if plain else _dtype(values)
+        values = [record.get(name, NEUTRAL.get(name) if "seed" in record else None) for record in records]
+        dtype = COLUMNS.get(name) or _dtype(values)
         if dtype == pl.String:
             values = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
         columns.append(pl.Series(name, values, dtype=dtype, strict=False))

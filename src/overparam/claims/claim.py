@@ -1,7 +1,6 @@
 """A claim: a YAML file with what is claimed, where its table comes from, the effects it predicts and its figure."""
 
 import inspect
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, Field, ValidationError
 from yaml import YAMLError
 
-from overparam.analysis.lines import line_figure
+from overparam.analysis import lines
 from overparam.errors import ConfigError, one_line
 from overparam.paths import CONFIGS
 from overparam.training.instantiate import check_types, did_you_mean, target
@@ -22,14 +21,18 @@ class Call(BaseModel, extra="allow", strict=True):
 
     target: str = Field(alias="_target_")
 
-    @property
-    def knobs(self) -> dict[str, Any]:
-        """What the function is called with."""
-        return self.model_extra or {}
-
     def __call__(self, *arguments: Any) -> Any:
         """Call the function with `arguments` and the knobs."""
-        return get_method(self.target)(*arguments, **self.knobs)
+        return get_method(self.target)(*arguments, **(self.model_extra or {}))
+
+    def check(self, where: str, *arguments: str) -> None:
+        """Raise `ConfigError` unless the function takes so many arguments by position, and these knobs."""
+        function, knobs = target(where, {"_target_": self.target}), self.model_extra or {}
+        try:
+            inspect.signature(function).bind(*arguments, **knobs)
+        except TypeError as error:
+            raise ConfigError(f"{where}: {function.__name__}: {error}") from error
+        check_types(function, knobs, f"{where}.")
 
 
 class Prediction(Call):
@@ -39,17 +42,13 @@ class Prediction(Call):
     above: float
 
 
-class Picture(BaseModel, extra="allow", strict=True):
-    """The knobs of `analysis.lines.line_figure`."""
+class Drawing(Call):
+    """A figure."""
 
+    target: str = Field(f"{lines.__name__}.line_figure", alias="_target_")
     of: Literal["table", "effects"] = (
         "table"  # what is drawn: the source's table, or the effects of each seed
     )
-
-    @property
-    def knobs(self) -> dict[str, Any]:
-        """The arguments of `line_figure`."""
-        return self.model_extra or {}
 
 
 class Claim(BaseModel, extra="forbid", strict=True):
@@ -62,7 +61,7 @@ class Claim(BaseModel, extra="forbid", strict=True):
     effects: Annotated[
         dict[str, Prediction], Field(min_length=1)
     ]  # such as those of overparam.claims.effects
-    figure: Picture
+    figure: Drawing
 
 
 def claim_files(config_dir: Path | None = None) -> dict[str, Path]:
@@ -86,7 +85,7 @@ def load_claim(path: Path, config_dir: Path | None = None) -> Claim:
         raise ConfigError(f"there is no claim {path.stem} in {path.parent}: there are {known}")
     try:
         claim = Claim.model_validate(OmegaConf.to_container(OmegaConf.load(path)))
-        _check(claim, [CONFIGS, *([config_dir] if config_dir else [])])
+        _check(claim, config_dir)
     except (YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{path.name} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
@@ -96,30 +95,20 @@ def load_claim(path: Path, config_dir: Path | None = None) -> Claim:
     return claim
 
 
-def _check(claim: Claim, folders: Sequence[Path]) -> None:
-    knobs = claim.source.knobs
-    check_call("source", claim.source.target, ("setup",), knobs)
-    if "model" in knobs:  # of sources.exact
-        rest = {key: value for key, value in knobs.items() if key != "model"}
-        check_call("source.model", str(knobs["model"]), ("seed",), rest)
+def _check(claim: Claim, config_dir: Path | None) -> None:
+    claim.source.check("source", "setup")
+    knobs = dict(claim.source.model_extra or {})
     for key, group in (("experiment", "experiment"), ("after", "experiment"), ("study", "study")):
-        name = knobs.get(key)
-        if name and not any((folder / group / f"{name}.yaml").exists() for folder in folders):
-            raise ConfigError(f"source.{key}: there is no {group} {name}")
+        file = Path(group, f"{knobs.get(key)}.yaml")
+        if knobs.get(key) and not any(
+            (folder / file).exists() for folder in (CONFIGS, config_dir or CONFIGS)
+        ):
+            raise ConfigError(f"source.{key}: there is no {group} {knobs[key]}")
+    if model := knobs.pop("model", None):  # of sources.exact
+        Call(_target_=model, **knobs).check("source.model", "seed")
     for name, effect in claim.effects.items():
-        check_call(f"effects.{name}", effect.target, ("table",), effect.knobs)
-    drawing = f"{line_figure.__module__}.{line_figure.__name__}"
-    check_call("figure", drawing, ("table", "title"), claim.figure.knobs)
-
-
-def check_call(where: str, path: str, given: Sequence[str], knobs: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` unless the function at a dotted path takes `given`, by position, and these knobs."""
-    function = target(where, {"_target_": path})
-    try:
-        inspect.signature(function).bind(*given, **knobs)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {function.__name__}: {error}") from error
-    check_types(function, knobs, f"{where}.")
+        effect.check(f"effects.{name}", "table")
+    claim.figure.check("figure", "table", "title")
 
 
 def _first(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
-"""Effects: one number a seed, taken from a claim's table, that the claim predicts to be above a bound.
+"""Effects: one number for each seed, taken from a claim's table, that the claim predicts to be above a bound.
 
-An effect is a function `effect(table, **knobs) -> list[float]`, one value a seed, in the order of seeds. A cell of
-the table is named by the values of its columns (`where`): a number or text to equal, or {from, to} for a closed
+An effect is a function `effect(table, **knobs) -> list[float]`, one value for each seed, in the order of seeds. A cell
+of the table is given by the values of its columns (`where`): a number or text to equal, or {from, to} for a closed
 range. Several rows of one seed in a cell need a `pick`: "mean", "min" or "max" of the value, as when the best learning
 rate counts, or "least <column>", the value in the row where another column is least, as when a setting is chosen on
 held-out data.
@@ -24,16 +24,16 @@ def difference(
 ) -> list[float]:
     """Return value(of) - value(minus) for each seed; value(of) alone without `minus`."""
     first = cell(table, value, of, pick)
-    return first if minus is None else _paired(first, cell(table, value, minus, pick), lambda a, b: a - b)
+    second = [0.0] * len(first) if minus is None else cell(table, value, minus, pick)
+    return [a - b for a, b in zip(first, second, strict=True)]
 
 
 def log_ratio(
     table: pl.DataFrame, value: str, of: Where, over: Where, pick: str | None = None
 ) -> list[float]:
     """Return log2(value(of) / value(over)) for each seed: 1 is a factor of two."""
-    return _paired(
-        cell(table, value, of, pick), cell(table, value, over, pick), lambda a, b: math.log2(a / b)
-    )
+    pairs = zip(cell(table, value, of, pick), cell(table, value, over, pick), strict=True)
+    return [math.log2(a / b) for a, b in pairs]
 
 
 def closeness(
@@ -51,7 +51,9 @@ def exponent(
     With `target`, -|slope - target|, as in `closeness`.
     """
     slopes = []
-    for rows in _by_seed(_select(table, of or {})):
+    for rows in (
+        _select(table, of or {}).sort("seed", maintain_order=True).partition_by("seed", maintain_order=True)
+    ):
         used = rows.drop_nulls([value, against])
         if used[against].n_unique() < 2:
             raise ValueError(f"an exponent of {value} needs two values of {against} or more")
@@ -60,7 +62,7 @@ def exponent(
 
 
 def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None) -> list[float]:
-    """Return `value` in the rows that `where` selects, one number a seed.
+    """Return `value` in the rows that `where` selects, one number for each seed.
 
     Raises:
         ValueError: if a column is missing, a seed has no row there, has several without a `pick`, or has no
@@ -82,10 +84,10 @@ def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None)
         if len(values) == 0:
             raise ValueError(f"seed {seed} has no row with {dict(where)}")
         if len(values) > 1 and pick is None:
-            raise ValueError(f"seed {seed} has {len(values)} rows with {dict(where)}: say which, or set pick")
+            raise ValueError(f"seed {seed} has {len(values)} rows with {dict(where)}: narrow it, or set pick")
         number = getattr(values, pick)() if pick in PICKS else values[0]
         if number is None or not math.isfinite(number):
-            raise ValueError(f"{value} of seed {seed} with {dict(where)} is no finite number: {number}")
+            raise ValueError(f"{value} of seed {seed} with {dict(where)} is not a finite number: {number}")
         results.append(float(number))
     return results
 
@@ -97,11 +99,3 @@ def _select(table: pl.DataFrame, where: Where) -> pl.DataFrame:
         else:
             table = table.filter(pl.col(column) == wanted)
     return table
-
-
-def _by_seed(table: pl.DataFrame) -> list[pl.DataFrame]:
-    return [table.filter(pl.col("seed") == seed) for seed in table["seed"].unique().sort()]
-
-
-def _paired(first: list[float], second: list[float], combine: Any) -> list[float]:
-    return [combine(a, b) for a, b in zip(first, second, strict=True)]

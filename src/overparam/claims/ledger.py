@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 from pydantic import TypeAdapter
 
-from overparam.analysis.lines import line_figure
 from overparam.claims.claim import load_claim
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Effect, Verdict, verdict
@@ -42,11 +41,9 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     effects = [Effect(name, p.says, p.above, p(table)) for name, p in claim.effects.items()]
     shown = table
     if claim.figure.of == "effects":
-        shown = pl.DataFrame(
-            [{"effect": e.name.replace("_", " "), "value": value} for e in effects for value in e.values]
-        )
-    figure = line_figure(shown, claim.claim, **claim.figure.knobs)
-    figure.savefig(out / f"{path.stem}.png", dpi=96)
+        rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
+        shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
+    claim.figure(shown, claim.claim).savefig(out / f"{path.stem}.png", dpi=96)
     table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),

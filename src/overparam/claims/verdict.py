@@ -4,11 +4,11 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from scipy.stats import t as student
 
-Verdict = Literal["holds", "does not hold", "inconclusive"]
+Verdict = Literal["does not hold", "inconclusive", "holds"]
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,4 @@ class Effect:
 
 def verdict(effects: Sequence[Effect]) -> Verdict:
     """A claim holds if all its effects do; it does not hold if one does not; else it is inconclusive."""
-    found = {effect.verdict for effect in effects}
-    if not found:
-        raise ValueError("a claim needs an effect or more")
-    if "does not hold" in found:
-        return "does not hold"
-    return "inconclusive" if "inconclusive" in found else "holds"
+    return min((effect.verdict for effect in effects), key=get_args(Verdict).index)

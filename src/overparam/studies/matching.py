@@ -53,9 +53,7 @@ def _improve(
 ) -> float:
     """Change `orders`, one group at a time, until none improves; return the inner product reached."""
     state = dict(ours)
-    axes = [
-        [axis for axis in group.axes if axis.name in goal] for group in groups
-    ]  # of parameters, not buffers
+    axes = [[axis for axis in group.axes if axis.name in goal] for group in groups]  # not of buffers
 
     def reorder(group: int, order: Tensor) -> None:
         for axis in axes[group]:
