@@ -224,6 +224,8 @@ def train_together(
             write_provenance(member.run_dir, member.cfg, str(trainer.strategy.root_device))
     start = checkpoint if first.step else None
     trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
+    if together.callbacks or together.measures:
+        together.module.to(trainer.strategy.root_device)  # the Trainer has left a GPU, and the data have not
     evaluation.finish(trainer, together.module, is_changed=bool(together.callbacks))
     seconds = clock.time_elapsed("train") / len(members)  # a member's share
     results: list[dict[str, Any] | Exception] = []
@@ -282,7 +284,8 @@ def fail_loggers(member: Member) -> None:
 
 def whole_weights(net: nn.Module) -> dict[str, Any]:
     """Return the network's weights, gathered from all processes if they are sharded; all must call it."""
-    return {k: v.full_tensor() if isinstance(v, DTensor) else v for k, v in net.state_dict().items()}
+    weights = net.state_dict().items()
+    return {k: (v.full_tensor() if isinstance(v, DTensor) else v).cpu() for k, v in weights}
 
 
 def close_run(member: Member, wall_seconds: float) -> dict[str, Any]:
