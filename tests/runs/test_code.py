@@ -35,9 +35,9 @@ def afresh() -> Iterator[Callable[[], None]]:
 
 
 @pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def forkcode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path, with code that cannot be imported."""
-    for name in ("mine/__init__.py", "mine/loss.py", "mine/nets/deep.py", "alone.py", "no_package/rule.py"):
+    for name in ("forkcode/__init__.py", "forkcode/loss.py", "forkcode/nets/deep.py", "alone.py", "no_package/rule.py"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("raise RuntimeError('imported')\n")
@@ -53,12 +53,12 @@ def with_targets(*targets: str) -> DictConfig:
     return cfg
 
 
-def test_the_file_of_a_class_is_found_and_not_imported(mine: Path) -> None:
+def test_the_file_of_a_class_is_found_and_not_imported(forkcode: Path) -> None:
     for target, file in {
-        "mine.loss.Focal": "mine/loss.py",
-        "mine.loss.Focal.create": "mine/loss.py",
-        "mine.Mixup": "mine/__init__.py",
-        "mine.nets.deep.Net": "mine/nets/deep.py",
+        "forkcode.loss.Focal": "forkcode/loss.py",
+        "forkcode.loss.Focal.create": "forkcode/loss.py",
+        "forkcode.Mixup": "forkcode/__init__.py",
+        "forkcode.nets.deep.Net": "forkcode/nets/deep.py",
         "alone.Rule": "alone.py",
         "no_package.rule.Rule": "no_package/rule.py",
         "no_package.nothing.Rule": None,
@@ -70,12 +70,12 @@ def test_the_file_of_a_class_is_found_and_not_imported(mine: Path) -> None:
         assert list(sources(with_targets(target))) == sorted(filter(None, [LAB, file]))
 
 
-def test_classes_of_every_depth_are_in_use_but_not_those_that_only_look_on(mine: Path) -> None:
+def test_classes_of_every_depth_are_in_use_but_not_those_that_only_look_on(forkcode: Path) -> None:
     cfg = with_targets()
     with open_dict(cfg):
-        cfg.scheduler = {"schedules": [{"_target_": "mine.loss.Warmup"}], "inner": {"_target_": "alone.Rule"}}
-        cfg.logger = {"_target_": "mine.nets.deep.Logger"}
-    assert list(sources(cfg)) == ["alone.py", "mine/loss.py", LAB]
+        cfg.scheduler = {"schedules": [{"_target_": "forkcode.loss.Warmup"}], "inner": {"_target_": "alone.Rule"}}
+        cfg.logger = {"_target_": "forkcode.nets.deep.Logger"}
+    assert list(sources(cfg)) == ["alone.py", "forkcode/loss.py", LAB]
 
 
 def finished(folder: Path, cfg: DictConfig) -> Path:
@@ -85,17 +85,17 @@ def finished(folder: Path, cfg: DictConfig) -> Path:
     return folder
 
 
-def test_a_changed_file_of_a_class_in_use_is_other_code(mine: Path, afresh: Callable[[], None]) -> None:
-    run_dir = finished(mine / "logs" / "run", with_targets("mine.loss.Focal", "alone.Rule"))
-    (mine / "mine" / "nets" / "deep.py").write_text("x = 1\n")
+def test_a_changed_file_of_a_class_in_use_is_other_code(forkcode: Path, afresh: Callable[[], None]) -> None:
+    run_dir = finished(forkcode / "logs" / "run", with_targets("forkcode.loss.Focal", "alone.Rule"))
+    (forkcode / "forkcode" / "nets" / "deep.py").write_text("x = 1\n")
     afresh()
     assert other_code(run_dir) is None
-    (mine / "mine" / "loss.py").write_text("x = 1\n")
+    (forkcode / "forkcode" / "loss.py").write_text("x = 1\n")
     afresh()
-    assert other_code(run_dir) == "changed mine/loss.py"
-    (mine / "alone.py").unlink()
+    assert other_code(run_dir) == "changed forkcode/loss.py"
+    (forkcode / "alone.py").unlink()
     afresh()
-    assert other_code(run_dir) == "changed alone.py, mine/loss.py"
+    assert other_code(run_dir) == "changed alone.py, forkcode/loss.py"
 
 
 def test_another_content_of_the_labs_package_is_other_code(
@@ -119,7 +119,7 @@ def test_rooms_that_training_never_imports_do_not_count(
     monkeypatch.setattr(code, "PACKAGE", tmp_path)
     before = hashed("models/mlp.py")
     assert hashed("analysis/figures.py") == before
-    assert hashed("models/mine.py") != before
+    assert hashed("models/forkcode.py") != before
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -136,11 +136,11 @@ def commit(folder: Path, file: str, text: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def test_the_callers_commit_counts_beside_the_labs(mine: Path, afresh: Callable[[], None]) -> None:
-    git(mine, "init", "-q")
-    first = commit(mine, "helper.py", "x = 1\n")
-    (mine / "helper.py").write_text("x = 2\n")
-    run_dir = finished(mine / "logs" / "run", with_targets())
+def test_the_callers_commit_counts_beside_the_labs(forkcode: Path, afresh: Callable[[], None]) -> None:
+    git(forkcode, "init", "-q")
+    first = commit(forkcode, "helper.py", "x = 1\n")
+    (forkcode / "helper.py").write_text("x = 2\n")
+    run_dir = finished(forkcode / "logs" / "run", with_targets())
     record = read_json(run_dir / "provenance.json")
     assert record["caller_commit"] == first
     assert record["git_commit"] == git(ROOT, "rev-parse", "HEAD")
@@ -151,7 +151,7 @@ def test_the_callers_commit_counts_beside_the_labs(mine: Path, afresh: Callable[
         ("tests/test_helper.py", None),
         ("new.py", f"commit {first[:7]}"),
     ):
-        commit(mine, file, "x = 1\n")
+        commit(forkcode, file, "x = 1\n")
         afresh()
         assert other_code(run_dir) == other
     write_json(
@@ -222,7 +222,7 @@ def test_a_sweep_says_which_code_made_its_finished_runs_and_trains_them_again(tm
     git(project, "init", "-q")
     head = commit(project, "net.py", NET.format(lab=LAB, version="first"))
     small = ["data.n_train=40", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local"]
-    where = [f"paths.logs={logs}", "name=mine", "hydra/launcher=local", "hydra.launcher.cpu_slots=1"]
+    where = [f"paths.logs={logs}", "name=forkcode", "hydra/launcher=local", "hydra.launcher.cpu_slots=1"]
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), "-m", "model._target_=net.MLP"]
     environment = {
         **os.environ,
@@ -237,7 +237,7 @@ def test_a_sweep_says_which_code_made_its_finished_runs_and_trains_them_again(tm
         return run.stderr
 
     assert "other code" not in output("seed=0,1")
-    records = [read_json(path) for path in logs.glob("mine/*/provenance.json")]
+    records = [read_json(path) for path in logs.glob("forkcode/*/provenance.json")]
     assert [(record["caller_commit"], set(record["sources"])) for record in records] == [
         (head, {"net.py", LAB})
     ] * 2
@@ -252,6 +252,6 @@ def test_a_sweep_says_which_code_made_its_finished_runs_and_trains_them_again(tm
         "2 of 3 finished runs were made by other code (changed net.py: 2); they are trained again",
         "3 runs: 1 finished, 2 to train",
     ]
-    assert len(list(logs.glob("mine/.replaced/*/summary.json"))) == 2
-    assert len(list(logs.glob("mine/*/summary.json"))) == 3
+    assert len(list(logs.glob("forkcode/.replaced/*/summary.json"))) == 2
+    assert len(list(logs.glob("forkcode/*/summary.json"))) == 3
     assert "other code" not in output("seed=0,1,2")

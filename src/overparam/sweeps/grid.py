@@ -141,7 +141,9 @@ class _Template:
     def __init__(self, cfg: DictConfig, keys: list[str]) -> None:
         self.cfg = cfg
         self.source = {key: key for key in keys if counts(key)}
-        self.is_plain = _resolves_to_itself(cfg, keys)
+        # OmegaConf names a value in a list otherwise than an override does.
+        in_lists = any(part.isdigit() for key in keys for part in key.split("."))
+        self.is_plain = _resolves_to_itself(cfg, keys) and not in_lists
         plain: Any = OmegaConf.to_container(cfg)
         for key, text in references(plain):
             if key in keys or _names_only_paths(text):
