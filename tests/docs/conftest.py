@@ -102,6 +102,7 @@ def start(command: str, arguments: list[str], folder: Path, printed: Path) -> No
     os.dup2(file, 2)
     os.chdir(folder)
     os.environ["COLUMNS"] = "100"
+    os.environ["WANDB_MODE"] = "offline"
     sys.argv = [command, *arguments]
     sys.exit(import_module(f"overparam.commands.{command}").main())
 

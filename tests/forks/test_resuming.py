@@ -107,7 +107,7 @@ def test_a_sweep_of_everything_killed_at_once(lab: Lab) -> None:
     lab.write({f"configs/experiment/{name}.yaml": experiment(*case) for name, case in CASES.items()})
     names = list(CASES)
     rest = (f"trainer.max_steps={STEPS}", "trainer.accelerator=cpu", "logger=local")
-    often = ("checkpoint_seconds=0.001", "name=killed")
+    often = ("checkpoint_seconds=0", "name=killed")
     all_at_once = ("hydra/launcher=local", f"hydra.launcher.cpu_slots={len(names)}")
     sweep = ("--config-dir", "configs", "-m", *rest, *often, *all_at_once, f"experiment={','.join(names)}")
 
@@ -146,7 +146,12 @@ def test_a_sweep_of_everything_killed_at_once(lab: Lab) -> None:
             assert run.same_bits(whole), name
         else:
             assert run.summary["train_error"] < 0.5
-            assert run.rows[:5] == whole.rows[:5]
+            assert known(run) == known(whole)
+
+
+def known(run: Run) -> list[dict[str, float]]:
+    """The first rows, without what is no number."""
+    return [{key: value for key, value in row.items() if value == value} for row in run.rows[:5]]
 
 
 def first_step(run: Run) -> int:

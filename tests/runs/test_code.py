@@ -37,7 +37,13 @@ def afresh() -> Iterator[Callable[[], None]]:
 @pytest.fixture
 def forkcode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path, with code that cannot be imported."""
-    for name in ("forkcode/__init__.py", "forkcode/loss.py", "forkcode/nets/deep.py", "alone.py", "no_package/rule.py"):
+    for name in (
+        "forkcode/__init__.py",
+        "forkcode/loss.py",
+        "forkcode/nets/deep.py",
+        "alone.py",
+        "no_package/rule.py",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("raise RuntimeError('imported')\n")
@@ -73,7 +79,10 @@ def test_the_file_of_a_class_is_found_and_not_imported(forkcode: Path) -> None:
 def test_classes_of_every_depth_are_in_use_but_not_those_that_only_look_on(forkcode: Path) -> None:
     cfg = with_targets()
     with open_dict(cfg):
-        cfg.scheduler = {"schedules": [{"_target_": "forkcode.loss.Warmup"}], "inner": {"_target_": "alone.Rule"}}
+        cfg.scheduler = {
+            "schedules": [{"_target_": "forkcode.loss.Warmup"}],
+            "inner": {"_target_": "alone.Rule"},
+        }
         cfg.logger = {"_target_": "forkcode.nets.deep.Logger"}
     assert list(sources(cfg)) == ["alone.py", "forkcode/loss.py", LAB]
 
