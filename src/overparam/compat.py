@@ -20,16 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 __all__ = [
-    "BATCH_NORM",
     "FakeTensorMode",
     "MemTracker",
     "SIGTERMException",
     "TorchDispatchMode",
     "tree_leaves",
 ]
-
-# The base class of BatchNorm1d to 3d and SyncBatchNorm, which torch does not export.
-BATCH_NORM = _BatchNorm
 
 # What torch's schedules keep in their state for each parameter group.
 SCHEDULE_PER_GROUP = ("base_lrs", "_last_lr", "lr_lambdas")
@@ -102,7 +98,7 @@ def storage_id(tensor: Tensor) -> int:
 
 
 def has_batch_norm(net: nn.Module) -> bool:
-    """Return whether some layer of the network is a BatchNorm of any kind."""
+    """Return whether some layer is a BatchNorm of any kind, whose common base class torch does not export."""
     return any(isinstance(layer, _BatchNorm) for layer in net.modules())
 
 

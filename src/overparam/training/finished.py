@@ -95,10 +95,3 @@ def require_same_data(runs: Sequence[FinishedRun], least: int = 2) -> None:
             raise ConfigError(
                 f"{runs[0].identity} and {run.identity} were trained on different data: fix data.seed and vary seed"
             )
-
-
-def error(outputs: Tensor, y: Tensor) -> float:
-    """Return the misclassification rate of outputs [N, K], or the squared error for floating targets."""
-    if y.is_floating_point():
-        return (outputs - y.to(outputs.dtype)).square().mean().item()
-    return (outputs.argmax(1) != y).double().mean().item()
