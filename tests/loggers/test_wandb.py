@@ -243,3 +243,13 @@ def test_a_row_of_an_earlier_step_reaches_wandb_too(server, tmp_path):
         {"_step": 49, "lr": 0.1},
         {"_step": 50, "loss": 0.5, "lr": 0.2},
     ]
+
+
+def test_a_run_directory_relative_to_the_working_directory_is_written_there(environment, tmp_path):
+    import wandb
+
+    wandb.setup()  # the background process stays in this working directory
+    environment.chdir(tmp_path)
+    track(Path("run"), mode="offline")
+    (written,) = (tmp_path / "run").glob("wandb/offline-run-*/*.wandb")
+    assert written.stat().st_size > 0

@@ -61,8 +61,9 @@ def start(
         x_disable_machine_info=True,
         x_save_requirements=False,
     )
+    # W&B's background process may have been started in another directory.
+    arguments |= {"id": identity, "name": identity, "dir": directory.absolute(), "settings": settings}
     # "create_new": with several runs in one process each has its own.
-    arguments |= {"id": identity, "name": identity, "dir": directory, "settings": settings}
     arguments |= {"resume": "allow", "reinit": "create_new"}
     if mode == "online" and not _answers(init_timeout):
         mode = "offline"
