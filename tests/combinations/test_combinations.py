@@ -99,7 +99,7 @@ def experiment_headers() -> dict[str, str]:
 
 
 # A key that ends its line names a node, and the node's knobs are below it.
-GROUPS = ("data model module loss optimizer scheduler trainer evaluation callbacks logger measures paths").split()
+GROUPS = ["data", "model", "module", "loss", "optimizer", "scheduler", "trainer", "evaluation", "callbacks", "logger", "measures", "paths"]
 KNOB = re.compile(r" *[a-z]\w*: *[^\s#]")
 
 
