@@ -10,7 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.overparam_launcher import isolate
 
@@ -36,7 +36,10 @@ class OverparamSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher, and give it a task that suits it."""
         from overparam.sweeps.offer import Offer
+        from overparam.training.knobs import typed_run_knobs
 
+        for key, value in typed_run_knobs(config).items():
+            OmegaConf.update(config, key, value)
         self.config, self.loader = config, hydra_context.config_loader
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

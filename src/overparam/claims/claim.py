@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, ValidationError
 from yaml import YAMLError
 
 from overparam.analysis import lines
-from overparam.errors import ConfigError, one_line
+from overparam.errors import ConfigError, did_you_mean, one_line
 from overparam.paths import CONFIGS
-from overparam.training.instantiate import check_types, did_you_mean, target
+from overparam.training.knobs import target, typed
 
 
 class Call(BaseModel, extra="allow", strict=True):
@@ -23,7 +23,8 @@ class Call(BaseModel, extra="allow", strict=True):
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function with `arguments` and the knobs."""
-        return get_method(self.target)(*arguments, **(self.model_extra or {}))
+        function = get_method(self.target)
+        return function(*arguments, **typed(function, self.model_extra or {}, prefix=""))
 
     def check(self, where: str, *arguments: str) -> None:
         """Raise `ConfigError` unless the function takes so many arguments by position, and these knobs."""
@@ -32,7 +33,7 @@ class Call(BaseModel, extra="allow", strict=True):
             inspect.signature(function).bind(*arguments, **knobs)
         except TypeError as error:
             raise ConfigError(f"{where}: {function.__name__}: {error}") from error
-        check_types(function, knobs, f"{where}.")
+        typed(function, knobs, f"{where}.")
 
 
 class Prediction(Call):

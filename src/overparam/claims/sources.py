@@ -17,6 +17,7 @@ from overparam.analysis.collect import collect, collect_steps
 from overparam.claims.trained import Setup, compose_study, train_sweeps
 from overparam.runs.identity import is_config_key
 from overparam.studies.study import study as apply_study
+from overparam.training.knobs import typed
 
 Sweeps = Mapping[str, Sequence[str]]
 Source = tuple[pl.DataFrame, list[str]]
@@ -102,6 +103,7 @@ def studied(
 def exact(setup: Setup, model: str, **knobs: Any) -> Source:
     """Compute a function such as those of overparam.exact; its rows are `model(seed, **knobs)` for every seed."""
     function = get_method(model)
+    knobs = typed(function, knobs, prefix="source.")
     rows = [{"seed": seed, **row} for seed in setup.seeds for row in function(seed, **knobs)]
     return pl.DataFrame(rows, infer_schema_length=None), []
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from overparam.data.module import Pool, PoolDataModule
 from overparam.randomness import generator
+from overparam.ranges import NonNegativeInt
 
 POOL_SIZE, TEST_SIZE = 1200, 597
 
@@ -27,7 +28,7 @@ class Digits(PoolDataModule):
         ValueError: for classes that are not two or more different digits, and as `PoolDataModule` does.
     """
 
-    def __init__(self, *, classes: Sequence[int] | None = None, **common: Any) -> None:
+    def __init__(self, *, classes: Sequence[NonNegativeInt] | None = None, **common: Any) -> None:
         self.classes = list(range(10) if classes is None else classes)
         if len(set(self.classes)) < max(2, len(self.classes)) or not set(self.classes) <= set(range(10)):
             raise ValueError(f"data.classes must be two or more different digits, got {self.classes}")

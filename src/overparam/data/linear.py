@@ -9,6 +9,7 @@ from overparam.data.module import Pool, PoolDataModule
 from overparam.data.teacher import DTYPES
 from overparam.models.checks import check_positive_integer
 from overparam.randomness import generator
+from overparam.ranges import NonNegativeFloat, PositiveInt
 
 Covariance = Literal["isotropic", "spiked", "power_law"]
 
@@ -41,13 +42,13 @@ class LinearRegression(PoolDataModule):
     def __init__(
         self,
         *,
-        input_dim: int = 100,
+        input_dim: PositiveInt = 100,
         covariance: Covariance = "isotropic",
-        spikes: int = 5,
-        decay: float = 1.0,
-        signal_norm: float = 1.0,
-        pool_size: int = 1000,
-        test_size: int = 1000,
+        spikes: PositiveInt = 5,
+        decay: NonNegativeFloat = 1.0,
+        signal_norm: NonNegativeFloat = 1.0,
+        pool_size: PositiveInt = 1000,
+        test_size: PositiveInt = 1000,
         dtype: Literal["float32", "float64"] = "float64",
         **common: Any,
     ) -> None:

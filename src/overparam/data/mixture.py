@@ -8,6 +8,7 @@ from torch import Tensor
 from overparam.data.module import Pool, PoolDataModule
 from overparam.models.checks import check_positive_integer
 from overparam.randomness import generator
+from overparam.ranges import NonNegativeFloat, PositiveInt
 
 
 class GaussianMixture(PoolDataModule):
@@ -31,11 +32,11 @@ class GaussianMixture(PoolDataModule):
     def __init__(
         self,
         *,
-        input_dim: int = 20,
-        num_outputs: int = 2,
-        separation: float = 3.0,
-        pool_size: int = 4000,
-        test_size: int = 2000,
+        input_dim: PositiveInt = 20,
+        num_outputs: PositiveInt = 2,
+        separation: NonNegativeFloat = 3.0,
+        pool_size: PositiveInt = 4000,
+        test_size: PositiveInt = 2000,
         **common: Any,
     ) -> None:
         for name, value in {"pool_size": pool_size, "test_size": test_size}.items():

@@ -9,6 +9,7 @@ from torch import Tensor
 from overparam.data.module import Pool, PoolDataModule
 from overparam.models.checks import check_positive_integer
 from overparam.randomness import generator
+from overparam.ranges import PositiveInt
 
 # One shape a class, 12 heights each: loosely the outlines of the digits 0 to 9, drawn for this lab.
 SHAPES = (
@@ -50,7 +51,12 @@ class MNIST1D(PoolDataModule):
     """
 
     def __init__(
-        self, *, length: int = 40, pool_size: int = 4000, test_size: int = 1000, **common: Any
+        self,
+        *,
+        length: PositiveInt = 40,
+        pool_size: PositiveInt = 4000,
+        test_size: PositiveInt = 1000,
+        **common: Any,
     ) -> None:
         for name, value in {"length": length, "pool_size": pool_size, "test_size": test_size}.items():
             check_positive_integer(f"data.{name}", value)

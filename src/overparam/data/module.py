@@ -19,6 +19,7 @@ from overparam.data.corruption import (
 )
 from overparam.data.loader import BatchOrder, ChunkLoader, OneByOne
 from overparam.data.normalization import Normalization
+from overparam.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 
 Task = Literal["classification", "regression"]
 
@@ -120,20 +121,20 @@ class PoolDataModule(L.LightningDataModule):
         num_outputs: int,
         pool_size: int,
         task: Task = "classification",
-        n_train: int | None = None,
-        label_noise: float = 0.0,
+        n_train: PositiveInt | None = None,
+        label_noise: NonNegativeFloat = 0.0,
         noise_kind: NoiseKind = "flip",
-        noise_matrix: Sequence[Sequence[float]] | None = None,
+        noise_matrix: Sequence[Sequence[Share]] | None = None,
         random_labels: bool = False,
-        held_out: int = 0,
-        batch_size: int | None = None,
-        crop: int = 0,
+        held_out: NonNegativeInt = 0,
+        batch_size: PositiveInt | None = None,
+        crop: NonNegativeInt = 0,
         flip: bool = False,
-        cutout: int = 0,
+        cutout: NonNegativeInt = 0,
         seed: int = 0,
         order_seed: int = 0,
         resident: bool | Literal["auto"] = "auto",
-        num_workers: int = 2,
+        num_workers: NonNegativeInt = 2,
     ) -> None:
         super().__init__()
         self.input_shape, self.num_outputs, self.task = tuple(input_shape), num_outputs, task
@@ -157,6 +158,11 @@ class PoolDataModule(L.LightningDataModule):
         self.batch_size = min(batch_size or self.n_train, self.n_train)
         if (crop or flip or cutout) and len(self.input_shape) != 3:
             raise ValueError("data.crop, data.flip and data.cutout need images, and these inputs are not")
+        for name, size in (("crop", crop), ("cutout", cutout)):
+            if size > min(self.input_shape[1:], default=0) > 0:
+                raise ValueError(
+                    f"data.{name} must be at most {min(self.input_shape[1:])}, the side of these images, got {size}"
+                )
         if min(crop, cutout, num_workers) < 0:
             raise ValueError("data.crop, data.cutout and data.num_workers must be 0 or more")
         if resident not in (True, False, "auto"):

@@ -7,6 +7,7 @@ import torch
 from overparam.data.module import Pool, PoolDataModule, Task
 from overparam.models.mlp import MLP
 from overparam.randomness import derive_seed, generator
+from overparam.ranges import PositiveInt
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -31,11 +32,11 @@ class Teacher(PoolDataModule):
     def __init__(
         self,
         *,
-        input_dim: int = 20,
-        num_outputs: int = 2,
-        pool_size: int = 4000,
-        test_size: int = 2000,
-        teacher_width: int = 10,
+        input_dim: PositiveInt = 20,
+        num_outputs: PositiveInt = 2,
+        pool_size: PositiveInt = 4000,
+        test_size: PositiveInt = 2000,
+        teacher_width: PositiveInt = 10,
         task: Task = "classification",
         dtype: Literal["float32", "float64"] = "float32",
         **common: Any,

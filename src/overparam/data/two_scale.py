@@ -9,6 +9,7 @@ from overparam.data.module import Pool, PoolDataModule
 from overparam.data.teacher import DTYPES
 from overparam.models.checks import check_positive_integer
 from overparam.randomness import generator
+from overparam.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class TwoScale(PoolDataModule):
@@ -36,12 +37,12 @@ class TwoScale(PoolDataModule):
     def __init__(
         self,
         *,
-        fast_dim: int = 80,
-        slow_dim: int = 20,
-        slow_scale: float = 0.05,
-        signal_variance: float = 1.0,
-        pool_size: int = 1000,
-        test_size: int = 1000,
+        fast_dim: PositiveInt = 80,
+        slow_dim: PositiveInt = 20,
+        slow_scale: PositiveFloat = 0.05,
+        signal_variance: NonNegativeFloat = 1.0,
+        pool_size: PositiveInt = 1000,
+        test_size: PositiveInt = 1000,
         dtype: Literal["float32", "float64"] = "float64",
         **common: Any,
     ) -> None:

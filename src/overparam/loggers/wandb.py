@@ -16,6 +16,7 @@ from typing import Any
 from lightning.pytorch.loggers import WandbLogger
 
 from overparam.loggers.wandb_start import Mode, start
+from overparam.ranges import PositiveFloat
 from overparam.runs.metrics import read_metrics
 from overparam.runs.summary import Summary
 
@@ -85,8 +86,8 @@ def wandb_run(
     tags: list[str] | None = None,
     notes: str | None = None,
     checkpoints: bool = False,
-    init_timeout: float = 10.0,
-    finish_timeout: float = 30.0,
+    init_timeout: PositiveFloat = 10.0,
+    finish_timeout: PositiveFloat = 30.0,
 ) -> RunLogger:
     """Start, or continue, the W&B run of one training run.
 

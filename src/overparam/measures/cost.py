@@ -13,9 +13,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from overparam.compat import TorchDispatchMode, tree_leaves
 from overparam.measures.subject import Subject
+from overparam.ranges import PositiveInt
 
 
-def cost(subject: Subject, batch_size: int = 128, repeats: int = 20) -> dict[str, float]:
+def cost(subject: Subject, batch_size: PositiveInt = 128, repeats: PositiveInt = 20) -> dict[str, float]:
     """Measure the price of one network on the device it is on.
 
     - `flops`: floating-point operations of a forward pass of one sample (multiply and add are two), of the

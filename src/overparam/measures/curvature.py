@@ -9,9 +9,12 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from overparam.measures.subject import Subject
+from overparam.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
 
-def hessian(subject: Subject, samples: int = 1200, trace_products: int = 60) -> dict[str, float]:
+def hessian(
+    subject: Subject, samples: PositiveInt = 1200, trace_products: NonNegativeInt = 60
+) -> dict[str, float]:
     """Measure the Hessian H [P, P] of the mean training loss, in eval mode, without forming it.
 
     - `hessian_top`: its largest eigenvalue, by Lanczos iteration (scipy's eigsh). Full-batch gradient descent
@@ -63,7 +66,9 @@ class _MeanLoss(nn.Module):
         return self.mean_loss(outputs, y)
 
 
-def sam_sharpness(subject: Subject, radius: float = 0.05, samples: int = 1200) -> dict[str, float]:
+def sam_sharpness(
+    subject: Subject, radius: PositiveFloat = 0.05, samples: PositiveInt = 1200
+) -> dict[str, float]:
     """Measure `sam_sharpness`, the rise of the training loss L after one ascent step of length `radius`.
 
     It is L(theta + radius g/||g||) - L(theta) with g the gradient at theta: the first-order estimate of

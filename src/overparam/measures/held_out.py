@@ -3,9 +3,10 @@
 import math
 
 from overparam.measures.subject import Subject
+from overparam.ranges import PositiveInt
 
 
-def held_out(subject: Subject, batch_size: int = 2048) -> dict[str, float]:
+def held_out(subject: Subject, batch_size: PositiveInt = 2048) -> dict[str, float]:
     """Measure the network on the `data.held_out` samples, whose labels are corrupted like those trained on.
 
     With the test set for this, a choice would be made by what is to judge it. Returns `held_out_loss` and

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from overparam.measures.subject import Subject
+from overparam.ranges import PositiveInt
 
 
-def ranks(subject: Subject, samples: int = 1200) -> dict[str, float]:
+def ranks(subject: Subject, samples: PositiveInt = 1200) -> dict[str, float]:
     """Measure how many directions a network uses.
 
     - `feature_effective_rank`, `feature_stable_rank`: of the inputs [n, m] of the readout (the last linear

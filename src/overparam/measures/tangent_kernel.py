@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from overparam.measures.subject import Subject
+from overparam.ranges import PositiveInt
 
 
-def tangent_kernel_change(subject: Subject, samples: int = 100) -> dict[str, float]:
+def tangent_kernel_change(subject: Subject, samples: PositiveInt = 100) -> dict[str, float]:
     """Measure how the tangent kernel Theta [m, m] of m training samples differs from Theta_0 at init.
 
     - `kernel_change`: ||Theta - Theta_0||_F / ||Theta_0||_F, about 1/width in the lazy regime (Jacot et al.

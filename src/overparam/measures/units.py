@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from overparam.measures.subject import Subject
+from overparam.ranges import PositiveInt
 
 RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
-def units(subject: Subject, samples: int = 1200) -> dict[str, float]:
+def units(subject: Subject, samples: PositiveInt = 1200) -> dict[str, float]:
     """Measure the use of ReLU units over the training set; a channel of a feature map is one unit.
 
     - `dead_units`: share of units that are zero for every sample (and position).

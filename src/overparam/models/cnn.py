@@ -3,6 +3,7 @@
 from torch import nn
 
 from overparam.models.checks import check_width, image_channels
+from overparam.ranges import PositiveInt
 
 
 class CNN(nn.Sequential):
@@ -29,7 +30,9 @@ class CNN(nn.Sequential):
             stage, or images too small for the max-pools.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: int, stages: int = 4) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], num_outputs: int, width: PositiveInt, stages: PositiveInt = 4
+    ) -> None:
         check_width(width)
         channels = image_channels(input_shape)
         if stages < 1:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from overparam.models.checks import check_choice, check_positive_integer, check_width
+from overparam.ranges import BelowOne, PositiveInt
 
 Activation = Literal["relu", "gelu", "tanh", "identity"]
 Norm = Literal["none", "batch", "layer"]
@@ -69,11 +70,11 @@ class MLP(nn.Module):
         self,
         input_shape: tuple[int, ...],
         num_outputs: int,
-        width: int,
-        depth: int = 1,
+        width: PositiveInt,
+        depth: PositiveInt = 1,
         activation: Activation = "relu",
         norm: Norm = "none",
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         init: Init = "he",
         parametrization: Parametrization = "standard",
     ) -> None:

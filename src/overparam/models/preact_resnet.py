@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from overparam.models.checks import check_width, image_channels
+from overparam.ranges import PositiveInt
 
 
 class PreActBlock(nn.Module):
@@ -70,8 +71,8 @@ class PreActResNet(nn.Sequential):
         self,
         input_shape: tuple[int, ...],
         num_outputs: int,
-        width: int,
-        blocks: Sequence[int] = (2, 2, 2, 2),
+        width: PositiveInt,
+        blocks: Sequence[PositiveInt] = (2, 2, 2, 2),
     ) -> None:
         check_width(width)
         if len(blocks) == 0 or min(blocks) < 1:

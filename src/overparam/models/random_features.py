@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from overparam.models.checks import check_choice, check_width
+from overparam.ranges import PositiveFloat, PositiveInt
 
 
 class RandomFeatures(nn.Module):
@@ -45,9 +46,9 @@ class RandomFeatures(nn.Module):
         self,
         input_shape: tuple[int, ...],
         num_outputs: int,
-        width: int,
+        width: PositiveInt,
         features: str = "rbf",
-        sigma: float | None = None,
+        sigma: PositiveFloat | None = None,
         dtype: str = "float64",
     ) -> None:
         super().__init__()

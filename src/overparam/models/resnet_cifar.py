@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from overparam.models.checks import check_choice, check_width, image_channels
+from overparam.ranges import PositiveInt
 
 
 class ZeroPadShortcut(nn.Module):
@@ -78,8 +79,8 @@ class ResNetCifar(nn.Sequential):
         self,
         input_shape: tuple[int, ...],
         num_outputs: int,
-        width: int,
-        depth: int = 20,
+        width: PositiveInt,
+        depth: PositiveInt = 20,
         shortcut: str = "A",
     ) -> None:
         check_width(width)

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from overparam.models.checks import check_choice, check_width, image_channels
+from overparam.ranges import PositiveInt
 
 BLOCKS_PER_STAGE: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
@@ -41,7 +42,9 @@ class ResNetImageNet(nn.Sequential):
         ValueError: for a width that is not a positive integer, samples that are not images, or another depth.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], num_outputs: int, width: int, depth: int = 18) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], num_outputs: int, width: PositiveInt, depth: PositiveInt = 18
+    ) -> None:
         check_width(width)
         check_choice("depth", depth, tuple(BLOCKS_PER_STAGE))
         block, counts = BLOCKS_PER_STAGE[depth]

@@ -6,6 +6,7 @@ from torch import nn
 
 from overparam.models.checks import check_positive_integer, check_width, image_channels
 from overparam.models.preact_resnet import PreActBlock
+from overparam.ranges import BelowOne, PositiveInt
 
 
 class WideResNet(nn.Sequential):
@@ -34,10 +35,10 @@ class WideResNet(nn.Sequential):
         self,
         input_shape: tuple[int, ...],
         num_outputs: int,
-        width: int,
-        depth: int = 28,
-        widen_factor: int = 10,
-        dropout: float = 0.0,
+        width: PositiveInt,
+        depth: PositiveInt = 28,
+        widen_factor: PositiveInt = 10,
+        dropout: BelowOne = 0.0,
     ) -> None:
         check_width(width)
         check_positive_integer("widen_factor", widen_factor)

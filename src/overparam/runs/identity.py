@@ -43,6 +43,8 @@ NOT_IDENTITY = {
     "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
+    "trainer.profiler",
+    "trainer.detect_anomaly",
     "evaluation.batch_size",
     "init_from.weights",  # where they are; what they are counts, as init_from.sha256
 }

@@ -6,11 +6,12 @@ from statistics import fmean
 from typing import Any
 
 from overparam.errors import ConfigError
+from overparam.ranges import Share
 from overparam.runs.summary import EPSILON
 from overparam.training.finished import FinishedRun, loss_and_error
 
 
-def effective_model_complexity(runs: Sequence[FinishedRun], epsilon: float = EPSILON) -> list[dict[str, Any]]:
+def effective_model_complexity(runs: Sequence[FinishedRun], epsilon: Share = EPSILON) -> list[dict[str, Any]]:
     """Return the largest n whose training error is at most `epsilon`, mean over seeds (Nakkiran et al. 2019, def. 1).
 
     Only the swept values of n are known: the true value lies in [emc, next_n).

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from overparam.ranges import PositiveInt, PositiveShare
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.pruning import masked, prunable, prune_smallest
 from overparam.training.finished import FinishedRun, loss_and_error
@@ -14,9 +15,9 @@ from overparam.training.finished import FinishedRun, loss_and_error
 
 def compression(
     runs: Sequence[FinishedRun],
-    kept: Sequence[float] = (0.5, 0.2, 0.1, 0.05),
-    rank_shares: Sequence[float] = (0.5, 0.25, 0.1, 0.05),
-    bits: Sequence[int] = (8, 6, 4, 3, 2),
+    kept: Sequence[PositiveShare] = (0.5, 0.2, 0.1, 0.05),
+    rank_shares: Sequence[PositiveShare] = (0.5, 0.25, 0.1, 0.05),
+    bits: Sequence[PositiveInt] = (8, 6, 4, 3, 2),
 ) -> list[dict[str, Any]]:
     """Compress a finished network by pruning, low-rank factors and quantization, and measure its error.
 

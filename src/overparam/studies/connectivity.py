@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from overparam.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 from overparam.studies.interpolation import average, barrier
 from overparam.studies.matching import match_weights
 from overparam.training.finished import FinishedRun, loss_and_error, require_same_data
@@ -14,7 +15,10 @@ from overparam.training.objective import mean_loss
 
 
 def mode_connectivity(
-    runs: Sequence[FinishedRun], points: int = 21, curve_steps: int = 200, curve_lr: float = 1e-2
+    runs: Sequence[FinishedRun],
+    points: PositiveInt = 21,
+    curve_steps: NonNegativeInt = 200,
+    curve_lr: PositiveFloat = 1e-2,
 ) -> list[dict[str, Any]]:
     """Measure the barriers between runs that differ in initialization and batch order only.
 

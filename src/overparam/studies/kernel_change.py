@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from overparam.measures.tangent_kernel import centered_alignment, tangent_kernel
+from overparam.ranges import PositiveInt
 from overparam.studies.interpolation import recompute_statistics
 from overparam.training.finished import FinishedRun
 
 
-def kernel_change(runs: Sequence[FinishedRun], samples: int = 100) -> list[dict[str, Any]]:
+def kernel_change(runs: Sequence[FinishedRun], samples: PositiveInt = 100) -> list[dict[str, Any]]:
     """Compare the empirical tangent kernels Theta [m, m] of a training at step 0 and at its checkpoints.
 
     Runs that differ in trainer.max_steps alone are checkpoints of one training, as long as the learning rate

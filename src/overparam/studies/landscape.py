@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from overparam.errors import ConfigError
+from overparam.ranges import PositiveFloat, PositiveInt
 from overparam.studies.interpolation import recompute_statistics
 from overparam.training.finished import FinishedRun, loss_and_error
 
 
-def landscape(runs: Sequence[FinishedRun], points: int = 21, radius: float = 1.0) -> list[dict[str, Any]]:
+def landscape(
+    runs: Sequence[FinishedRun], points: PositiveInt = 21, radius: PositiveFloat = 1.0
+) -> list[dict[str, Any]]:
     """Measure the training loss on a plane through the trained weights: theta + alpha d1 + beta d2.
 
     d1 and d2 are Gaussian and filter-normalized (Li et al. 2018): every row of a weight matrix, and every

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from overparam.randomness import derive_seed
+from overparam.ranges import BelowOne, PositiveInt
 from overparam.studies.retraining import retrain
 from overparam.training.build import assemble
 from overparam.training.finished import FinishedRun, loss_and_error
@@ -17,7 +18,10 @@ ERRORS = ("error_ticket", "error_reinit", "error_pruned")
 
 
 def lottery_ticket(
-    runs: Sequence[FinishedRun], rounds: int = 5, amount: float = 0.4, readout_amount: float = 0.2
+    runs: Sequence[FinishedRun],
+    rounds: PositiveInt = 5,
+    amount: BelowOne = 0.4,
+    readout_amount: BelowOne = 0.2,
 ) -> list[dict[str, Any]]:
     """Find winning tickets by iterative magnitude pruning (Frankle & Carbin 2019, strategy 1).
 
@@ -58,7 +62,7 @@ def lottery_ticket(
 
 
 def prune_smallest(
-    net: nn.Module, masks: dict[str, Tensor], amount: float, readout_amount: float
+    net: nn.Module, masks: dict[str, Tensor], amount: BelowOne, readout_amount: float
 ) -> dict[str, Tensor]:
     """Return masks without `amount` of each layer's remaining weights, the smallest in magnitude."""
     weights = prunable(net)

@@ -18,6 +18,7 @@ from overparam.models.pretrained import digest
 from overparam.runs.identity import is_config_key
 from overparam.runs.summary import WEIGHTS, write_json
 from overparam.training.finished import load_run
+from overparam.training.knobs import typed
 
 Group = Literal["run", "seed", "steps", "samples"]
 # The config keys in which the runs of a group may differ. The order of batches follows the seed; it is part of what
@@ -66,6 +67,7 @@ def study(
         raise ConfigError(f"no run in {folder} is finished")
     knobs = dict(knobs)
     figure = knobs.pop("figure", None)
+    knobs = typed(function, knobs, prefix="study.")
     code = hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()[:16]
     keys = [key for key in table.columns if is_config_key(key) and key not in VARIED[group]]
     order = [key for key in ("seed", "n_train", "trainer.max_steps") if key in table.columns]

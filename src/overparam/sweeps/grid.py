@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -16,11 +16,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.compat_hydra import compose_job
+from overparam.errors import ConfigError
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
 from overparam.runs.keys import refuse_unknown_keys
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
 OWN_MODULE = "overparam.training.module.SupervisedModule"  # uses all sections of the config
+# Texts that are read as something else where a number or a truth value is asked for.
+READ_OTHERWISE = re.compile(
+    r"\s*([-+]?[.\d][\d._]*(e[-+]?\d+)?|[-+]?inf(inity)?|nan|true|false|yes|no|on|off|[tfyn])\s*",
+    re.IGNORECASE,
+)
 LONGEST_CHAIN = 9  # references from one value to the next; more are taken for a circle
 
 
@@ -158,11 +164,12 @@ class _Template:
         others = {source for key, source in self.source.items() if key not in SEEDS}
         self.free_seeds = SEEDS - others if self.is_plain else set()  # those that no other value depends on
         flat = flat_values(cfg)
+        self.is_plain &= not _may_be_read_otherwise(flat)
         self.constant = {k: v for k, v in flat.items() if not any(_is_in(k, key) for key in self.source)}
 
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
-        if not self.is_plain or _refers(values):
+        if not self.is_plain or _refers(values) or _may_be_read_otherwise(values):
             from overparam.training.build import resolve
 
             set_values(self.cfg, values)
@@ -218,6 +225,11 @@ def _refers(values: dict[str, Any]) -> bool:
     return any("${" in str(value) for value in values.values())
 
 
+def _may_be_read_otherwise(values: Mapping[str, Any]) -> bool:
+    """Return whether an annotation may say that a text stands for another value (see `training.knobs`)."""
+    return any(isinstance(value, str) and READ_OTHERWISE.fullmatch(value) for value in values.values())
+
+
 def _is_in(key: str, section: str) -> bool:
     return key == section or key.startswith(f"{section}.")
 
@@ -239,6 +251,8 @@ def grid_points(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str
             values[key] = [f"{key}={override.get_value_element_as_str()}"]
         elif override.is_discrete_sweep():
             values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            if not values[key]:
+                raise ConfigError(f"{override.input_line} has no values: nothing would be run")
         else:
             raise HydraException(
                 f"{override.input_line} is for a search, such as sweep=optuna; a grid needs values"

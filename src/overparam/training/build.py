@@ -27,9 +27,9 @@ from overparam.runs.pretrained import find_weights
 from overparam.runs.summary import Summary
 from overparam.training import checks, objective
 from overparam.training.best_weights import BestWeights
-from overparam.training.checkpoint import TimedCheckpoint
 from overparam.training.evaluation import Evaluation
-from overparam.training.instantiate import attempt, build, check, check_types, target
+from overparam.training.instantiate import attempt, build, check
+from overparam.training.knobs import target, typed, typed_config
 from overparam.training.module import SupervisedModule, make_optimizer
 from overparam.training.objective import Loss
 
@@ -89,6 +89,10 @@ def resolve(cfg: DictConfig) -> DictConfig:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
             such weights.
     """
+    cfg = typed_config(cfg)
+    found = cfg.get("init_from")
+    if not (found is None or isinstance(found, str) or (OmegaConf.is_dict(found) and "sha256" in found)):
+        raise ConfigError(f"init_from must be a weights.pt or the folder of a sweep, got {found!r}")
     has_target = (cfg.get("model") or {}).get("target_params") is not None
     unused = [section for section in _unused(cfg) if cfg.get(section) is not None]
     if not has_target and not isinstance(cfg.get("init_from"), str) and not unused:
@@ -161,9 +165,6 @@ def assemble(cfg: DictConfig) -> Parts:
     cfg = resolve(cfg)
     if cfg.paths.get("run") is None and "paths.run}" in str(OmegaConf.to_container(cfg)):
         cfg = located(cfg)
-    for key, least in (("seed", None), ("cpu_threads", 1), ("trainer.max_steps", 1)):
-        checks.check_integer(cfg, key, least)
-    check_types(TimedCheckpoint, {"seconds": cfg.checkpoint_seconds}, prefix="checkpoint_")
     if not cfg.name:
         raise ConfigError("name is empty: it is the folder that runs go to")
     checks.check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
@@ -185,7 +186,6 @@ def assemble(cfg: DictConfig) -> Parts:
             raise ConfigError(
                 f"{knob}=true has no effect on a module that takes no {argument}: leave it false"
             )
-    check_types(SupervisedModule, {"clip_norm": cfg.clip_norm, "compile": cfg.compile}, prefix="")
 
     def build_net() -> nn.Module:
         return build("model", model, **shape) if "net" in offered else network_of(build_any())
@@ -229,10 +229,11 @@ def assemble(cfg: DictConfig) -> Parts:
     checks.check_speed_knobs(cfg.channels_last, cfg.compile, net)
     checks.check_sharding(cfg)
     measures = build_measures(cfg, data.num_outputs)
-    known = {field.name for field in fields(Summary)}
-    if cfg.objective not in known and not cfg.get("measures"):
+    known = {field.name: field.type in (int, float, int | None, float | None) for field in fields(Summary)}
+    if not known.get(cfg.objective, bool(cfg.get("measures"))):
+        numbers = sorted(name for name, is_number in known.items() if is_number)
         raise ConfigError(
-            f"objective={cfg.objective} is not a key of summary.json: use {checks.one_of(sorted(known))}"
+            f"objective={cfg.objective} is not a number of summary.json: use {checks.one_of(numbers)}"
         )
     monitors = {name: getattr(callback, "monitor", None) for name, callback in build_callbacks(cfg).items()}
     checks.check_monitors({**monitors, "scheduler": (cfg.get("scheduler") or {}).get("monitor")}, data)
@@ -330,8 +331,8 @@ def build_callbacks(cfg: DictConfig) -> dict[str, L.Callback]:
 
 def build_evaluation(cfg: DictConfig) -> Evaluation:
     """Return the callback of `cfg.evaluation`; raises `ConfigError`."""
-    check_types(Evaluation, dict(cfg.evaluation), prefix="evaluation.")
-    return attempt("evaluation", lambda: Evaluation(**cfg.evaluation))
+    knobs = typed(Evaluation, cfg.evaluation, prefix="evaluation.")
+    return attempt("evaluation", lambda: Evaluation(**knobs))
 
 
 def build_trainer(cfg: DictConfig, data: PoolDataModule | StreamedData, **arguments: Any) -> L.Trainer:

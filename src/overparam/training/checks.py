@@ -26,6 +26,11 @@ NOT_HERE = {
     "enable_checkpointing": "every run can be continued: set checkpoint_seconds",
     "num_sanity_val_steps": "every run is evaluated at step 0 already",
     "fast_dev_run": "say debug=fast",
+    "barebones": "say logger=local callbacks=null",
+    "inference_mode": "evaluations take no gradients anyway",
+    "enable_autolog_hparams": "every logger is given the whole config",
+    "model_registry": "weights go to W&B with logger.wandb.checkpoints=true",
+    "plugins": "set trainer.precision or trainer.strategy",
 }
 # ... and those that would do nothing to data that are held in memory.
 NOT_OF_A_POOL = {
@@ -33,6 +38,7 @@ NOT_OF_A_POOL = {
     "min_epochs": "training is counted in steps: set trainer.max_steps",
     "limit_train_batches": "set data.n_train for fewer samples, or trainer.max_steps for fewer batches",
     "overfit_batches": "set data.n_train for fewer samples",
+    "use_distributed_sampler": "processes take equal shares of every batch anyway",
     **dict.fromkeys(
         (
             *("val_check_interval", "check_val_every_n_epoch", "limit_val_batches", "limit_test_batches"),
@@ -43,21 +49,21 @@ NOT_OF_A_POOL = {
 }
 
 
-def check_integer(cfg: DictConfig, key: str, least: int | None) -> None:
-    """Raise `ConfigError` unless the value of a dotted key is an integer, not below `least`."""
-    value = OmegaConf.select(cfg, key)
-    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ConfigError(
-            f"{key} must be {'an integer' if least is None else f'{least} or more'}, got {value!r}"
-        )
-
-
 def check_trainer(cfg: DictConfig, data: Any) -> None:
     """Raise `ConfigError` for a knob of the Trainer that would have no effect, and one that contradicts another."""
     refused = NOT_HERE | (NOT_OF_A_POOL if isinstance(data, PoolDataModule) else {})
     for key in cfg.trainer:
         if str(key) in refused:
             raise ConfigError(f"trainer.{key} has no effect here: {refused[str(key)]}")
+    if cfg.trainer.get("min_steps") is not None and not cfg.get("callbacks"):
+        raise ConfigError(
+            "trainer.min_steps has no effect here: no callback ends a run before trainer.max_steps"
+        )
+    if (
+        cfg.trainer.get("gradient_clip_algorithm") is not None
+        and cfg.trainer.get("gradient_clip_val") is None
+    ):
+        raise ConfigError("trainer.gradient_clip_algorithm has no effect without trainer.gradient_clip_val")
     if cfg.trainer.get("fused_steps", "auto") not in ("auto", False):
         raise ConfigError(f"trainer.fused_steps must be auto or false, got {cfg.trainer.fused_steps!r}")
     if cfg.trainer.get("gradient_clip_val") is not None and cfg.get("clip_norm") is not None:
@@ -93,8 +99,6 @@ def check_precision(precision: Any, accelerator: str) -> None:
 
 def check_speed_knobs(channels_last: bool, compile: bool, net: nn.Module) -> None:
     """Raise `ConfigError` if the network has no use for channels-last, or this machine none for compile."""
-    if channels_last not in (True, False):
-        raise ConfigError(f"channels_last must be true or false, got {channels_last!r}")
     if channels_last and all(p.ndim != 4 for p in net.parameters()):
         name = type(net).__name__
         raise ConfigError(f"channels_last=true is for convolutions, and {name} has none: leave it false")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from overparam.errors import ConfigError, ExpectedError
+from overparam.ranges import PositiveInt
 from overparam.training.module import NEVER
 from overparam.training.objective import Loss, error
 
@@ -116,7 +117,10 @@ class Evaluation(L.Callback):
     """
 
     def __init__(
-        self, per_decade: int = 10, batch_size: int = 2048, train_samples: int | None = None
+        self,
+        per_decade: PositiveInt = 10,
+        batch_size: PositiveInt = 2048,
+        train_samples: PositiveInt | None = None,
     ) -> None:
         for name, value in (
             ("per_decade", per_decade),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from overparam import compat
+from overparam.ranges import PositiveFloat
 from overparam.training.objective import Loss, mean_loss
 
 # Lightning makes torch, which asks at every optimizer step whether there is a GPU, load a driver's library to find out.
@@ -41,7 +42,7 @@ class SupervisedModule(L.LightningModule):
         loss: Loss,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any] | None = None,
-        clip_norm: float | None = None,
+        clip_norm: PositiveFloat | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__()

@@ -13,10 +13,12 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from overparam.ranges import Share
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def cross_entropy(outputs: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(outputs: Tensor, y: Tensor, label_smoothing: Share = 0.0) -> Tensor:
     """Return the cross entropy of each sample against its class.
 
     Args:

@@ -41,7 +41,8 @@ from overparam.training.build import (
 from overparam.training.checkpoint import TimedCheckpoint
 from overparam.training.evaluation import COLUMNS, Followed
 from overparam.training.fused import may_fuse
-from overparam.training.instantiate import build, target
+from overparam.training.instantiate import build
+from overparam.training.knobs import target
 from overparam.training.measuring import RunMeasures
 from overparam.training.progress import RunProgress
 

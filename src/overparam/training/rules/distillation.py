@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from overparam.errors import ConfigError
+from overparam.ranges import PositiveFloat, Share
 from overparam.runs.summary import read_summary
 from overparam.training.finished import load_run
 from overparam.training.module import SupervisedModule
@@ -31,7 +32,13 @@ class Distillation(SupervisedModule):
     """
 
     def __init__(
-        self, *, teacher: str, num_outputs: int, temperature: float = 4.0, alpha: float = 0.9, **common: Any
+        self,
+        *,
+        teacher: str,
+        num_outputs: int,
+        temperature: PositiveFloat = 4.0,
+        alpha: Share = 0.9,
+        **common: Any,
     ) -> None:
         super().__init__(**common)
         if temperature <= 0:

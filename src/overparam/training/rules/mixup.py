@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from overparam.ranges import NonNegativeFloat
 from overparam.training.module import SupervisedModule
 
 
@@ -19,7 +20,7 @@ class Mixup(SupervisedModule):
         common: what `SupervisedModule` takes.
     """
 
-    def __init__(self, *, alpha: float = 0.2, **common: Any) -> None:
+    def __init__(self, *, alpha: NonNegativeFloat = 0.2, **common: Any) -> None:
         super().__init__(**common)
         if alpha != 0 and alpha < 0.01:  # below, torch's samples of Beta(alpha, alpha) underflow
             raise ValueError(f"module.alpha must be 0, or 0.01 or more, got {alpha}")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from overparam.ranges import NonNegativeFloat
 from overparam.training.module import SupervisedModule
 
 
@@ -20,7 +21,7 @@ class SAM(SupervisedModule):
         common: what `SupervisedModule` takes.
     """
 
-    def __init__(self, *, rho: float = 0.05, **common: Any) -> None:
+    def __init__(self, *, rho: NonNegativeFloat = 0.05, **common: Any) -> None:
         super().__init__(**common)
         if rho < 0:
             raise ValueError(f"module.rho must be 0 or more, got {rho}")
