@@ -23,7 +23,7 @@ SWEEP += [
     "model.width=3,4",
     "seed=0,1",
     "optimizer.lr=0.05,1e30",
-    "checkpoint_seconds=0",
+    "checkpoint_seconds=1e-9",
     "trainer.max_steps=3000",
 ]
 

@@ -61,7 +61,7 @@ def test_widths_asked_for_by_size(command):
 def test_a_bad_run_is_said_in_one_line(command):
     code, output, rows = command("-m", "model.width=4,0")
     assert (code, rows) == (2, None)
-    assert output == "error: model: width must be a positive integer, got 0\n"
+    assert output == "error: model.width must be greater than 0, got 0\n"
 
 
 def test_the_plan_is_what_training_finds(small):

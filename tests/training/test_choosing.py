@@ -55,5 +55,5 @@ def test_training_error_on_a_sample_is_that_of_the_first_ones(small):
     weights = [torch.load(run_directory(cfg) / "weights.pt", weights_only=True) for cfg in (whole, part)]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert read_metrics(run_directory(whole))[-1]["test_error"] == last["test_error"]
-    with pytest.raises(ConfigError, match=r"evaluation\.train_samples must be a positive integer"):
+    with pytest.raises(ConfigError, match=r"evaluation\.train_samples must be greater than 0"):
         assemble(small("evaluation.train_samples=0"))

@@ -112,7 +112,7 @@ class Interrupted(Exception):
 
 @pytest.mark.parametrize(("first", "then"), [("auto", "false"), ("false", "auto")])
 def test_a_run_may_go_on_with_steps_fused_or_not(small, tmp_path, monkeypatch, first, then):
-    options = ("data.batch_size=16", "model.dropout=0.2", "checkpoint_seconds=0", "scheduler=cosine")
+    options = ("data.batch_size=16", "model.dropout=0.2", "checkpoint_seconds=1e-9", "scheduler=cosine")
     whole = small(*options, f"paths.logs={tmp_path / 'whole'}")
     train(whole)
     save = TimedCheckpoint.on_train_batch_end

@@ -92,8 +92,8 @@ def test_channels_last_reaches_the_convolutions():
     [
         (("channels_last=true",), "channels_last=true is for convolutions, and MLP has none: leave it false"),
         (("channels_last=sometimes",), "channels_last must be true or false, got 'sometimes'"),
-        (("compile=maybe",), "compile must be a valid boolean"),
-        (("optimizer.fused=yes please",), "optimizer.fused must be a valid boolean"),
+        (("compile=maybe",), "compile must be true or false"),
+        (("optimizer.fused=yes please",), "optimizer.fused must be true or false"),
         (("trainer.precision=16-mixed",), "trainer.precision=16-mixed is not supported on the CPU"),
     ],
 )

@@ -7,14 +7,14 @@ import numpy as np
 from torch.optim.swa_utils import AveragedModel
 
 from overparam.errors import ConfigError
-from overparam.ranges import PositiveInt, Share
+from overparam.ranges import BelowOne, PositiveInt
 from overparam.studies.interpolation import recompute_statistics
 from overparam.studies.retraining import retrain
 from overparam.training.finished import FinishedRun, loss_and_error
 
 
 def weight_averaging(
-    runs: Sequence[FinishedRun], start: Share = 0.75, points: PositiveInt = 20
+    runs: Sequence[FinishedRun], start: BelowOne = 0.75, points: PositiveInt = 20
 ) -> list[dict[str, Any]]:
     """Measure the effect of averaging the weights over the last part of a run (Izmailov et al. 2018).
 

@@ -84,8 +84,8 @@ def test_alpha_0_is_plain_training_bit_for_bit(small, teacher):
     [
         ("module.teacher=no/such/run", "no/such/run is not the directory of a finished run"),
         ("data.classes=[0,1,2]", "has 10 outputs, and these data need 3"),
-        ("module.temperature=0", r"module\.temperature must be positive"),
-        ("module.alpha=1.5", r"module\.alpha must be in \[0, 1\]"),
+        ("module.temperature=0", r"module\.temperature must be greater than 0"),
+        ("module.alpha=1.5", r"module\.alpha must be less than or equal to 1"),
     ],
 )
 def test_what_cannot_be_distilled_is_said_in_one_line_before_anything_is_written(
