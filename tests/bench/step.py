@@ -47,7 +47,7 @@ def lab(cfg: DictConfig, steps: int) -> float:
     """Train with what a run has around its steps, evaluation apart."""
     parts, watch = assemble(cfg), _Watch()
     with tempfile.TemporaryDirectory() as folder:
-        callbacks = [Timer(), TimedCheckpoint(Path(folder) / "last.ckpt", 60), watch]
+        callbacks = [Timer(), TimedCheckpoint(Path(folder) / "last.ckpt", 60, []), watch]
         trainer = build_trainer(cfg, parts.data, callbacks=callbacks, logger=False, default_root_dir=folder)
         trainer.fit(parts.build_module(), datamodule=parts.data)
     return watch.seconds

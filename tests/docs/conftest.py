@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, read_json
+from tests.gate import HANGS
 
 DOCS = ROOT / ".github" / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,7 +24,6 @@ FILE = re.compile(r"`([\w/.]+)`, .*:")
 NOT_RUN = "not run by a test"
 # The comment behind a command that the page shows to be refused.
 REFUSED = "refused"
-MOST_SECONDS = 300
 
 # Importing torch and Lightning takes as long as all that a page does, so commands are forked off a process that has.
 fresh = multiprocessing.get_context("forkserver")
@@ -87,7 +87,7 @@ def run(line: str, folder: Path) -> str:
         printed = folder / ".printed"
         child = fresh.Process(target=start, args=(command, arguments, folder, printed))
         child.start()
-        child.join(MOST_SECONDS)
+        child.join(HANGS)
         child.kill()
         code, output = child.exitcode, printed.read_text()
     expected = 2 if f"# {REFUSED}" in line else 0

@@ -20,6 +20,7 @@ from torch import Tensor
 from overparam.loggers.metrics_table import read_metrics
 from overparam.training.run import train
 from tests.conftest import CONFIGS, ROOT, read_json
+from tests.gate import HANGS
 
 FEW = ("data.n_train=60", "trainer.max_steps=40")  # for the lab's own data
 
@@ -83,7 +84,7 @@ class Lab:
     def command(self, script: str, *arguments: str) -> str:
         """Run a script of the template from the lab's folder, and return what it says."""
         process = self.start(script, *arguments)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=HANGS)
         assert process.returncode == 0, output
         return output
 

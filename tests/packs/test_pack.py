@@ -8,6 +8,7 @@ import torch
 from overparam.packs.pack import train_pack
 from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
+from overparam.runs.provenance import resumed_at
 from overparam.runs.state import AlreadyRunning, lock, read_failure
 from overparam.training.evaluation import Diverged, Evaluation
 from overparam.training.run import train
@@ -191,6 +192,7 @@ def test_a_killed_pack_continues_bit_for_bit(small, tmp_path, killed_at):
     for cfg, other in zip(cfgs, whole, strict=True):
         for name in ("metrics.csv", "weights.pt"):
             assert (run_directory(cfg) / name).read_bytes() == (run_directory(other) / name).read_bytes()
+        assert [resumed_at(run_directory(run)) for run in (cfg, other)] == [[25], []]
 
 
 def test_what_is_left_of_a_pack_may_go_on_alone_or_in_another_pack(small, tmp_path, killed_at):
@@ -205,6 +207,7 @@ def test_what_is_left_of_a_pack_may_go_on_alone_or_in_another_pack(small, tmp_pa
     for cfg, solo in zip(cfgs, alone, strict=True):
         train(solo)
         assert largest_difference(rows(cfg), rows(solo)) < 1e-9
+        assert resumed_at(run_directory(cfg)) == [25]
 
 
 def test_finished_and_locked_members_are_left_alone(small):

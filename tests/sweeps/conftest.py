@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from overparam.sweeps.grid import Composer
-from tests.conftest import CONFIGS, ROOT
+from tests.conftest import CONFIGS, ENVIRONMENT, ROOT
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
 # Packs are bit for bit the same only in the same company; tests/packs kills those.
@@ -23,7 +23,6 @@ KILLABLE = ("pack=off", "checkpoint_seconds=0.05")
 GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=1000", *KILLABLE)
 GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
 Undisturbed = Callable[..., dict[str, dict[str, Any]]]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture

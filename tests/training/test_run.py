@@ -1,9 +1,7 @@
 """One run: what it leaves behind, and that killing it changes nothing."""
 
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +9,14 @@ import torch
 from omegaconf import OmegaConf
 
 from overparam.errors import ConfigError
-from overparam.loggers.metrics_table import read_metrics
+from overparam.loggers.metrics_table import MetricsTable, read_metrics
 from overparam.runs.identity import run_directory
+from overparam.runs.provenance import resumed_at
 from overparam.runs.state import AlreadyRunning, lock
 from overparam.training.evaluation import Diverged
 from overparam.training.run import train
-from tests.conftest import ROOT, read_json
+from tests.conftest import ENVIRONMENT, ROOT, read_json
+from tests.gate import Gate
 
 
 def test_a_run_leaves_its_files_and_regime(small):
@@ -109,6 +109,35 @@ def test_worse_than_chance_is_a_warning(small):
     assert "worse than chance" in summary["warnings"][0]
 
 
+def test_where_a_run_was_continued_is_on_record_from_one_try_to_the_next(small, monkeypatch):
+    cfg = small("checkpoint_seconds=0", "data.batch_size=16")
+    run_dir = run_directory(cfg)
+
+    def fail_at(step):
+        def log_metrics(table, metrics, step=None, *, at=step, log=MetricsTable.log_metrics):
+            log(table, metrics, step)
+            if step == at:
+                raise RuntimeError("a fault of the machine")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MetricsTable, "log_metrics", log_metrics)
+            with pytest.raises(RuntimeError, match="a fault"):
+                train(cfg)
+        return resumed_at(run_dir)
+
+    assert fail_at(20) == []
+    assert fail_at(32) == [16]
+    assert fail_at(32) == [16, 25]
+    (run_dir / "last.ckpt").unlink()
+    assert fail_at(20) == []  # it begins anew
+    with monkeypatch.context() as patch:
+        patch.setattr("overparam.training.run.close_run", None)  # it ends after the last step's checkpoint
+        with pytest.raises(TypeError):
+            train(cfg)
+    assert train(cfg)["steps"] == 40
+    assert resumed_at(run_dir) == [16, 40]
+
+
 RESUMED = (
     "data.label_noise=0.2",
     "data.batch_size=100",
@@ -116,34 +145,27 @@ RESUMED = (
     "model.dropout=0.1",
     "model.norm=batch",
     "scheduler=cosine",
-    "trainer.max_steps=3000",
+    "trainer.max_steps=300",
     "trainer.accelerator=cpu",
     "logger=local",
-    "checkpoint_seconds=0.2",
+    "checkpoint_seconds=0",
 )
+KILLED, CONTINUED = (50, 200), [40, 190]  # evaluated steps, and where the chunks before end
 
 
 def test_a_run_killed_twice_ends_bit_for_bit_as_if_undisturbed(tmp_path):
-    def command(logs: Path) -> list[str]:
-        return [sys.executable, "scripts/train.py", *RESUMED, f"paths.logs={logs}"]
+    def command(logs: Path, *gate: str) -> list[str]:
+        return [sys.executable, "scripts/train.py", *RESUMED, f"paths.logs={logs}", *gate]
 
     subprocess.run(command(tmp_path / "whole"), cwd=ROOT, check=True, capture_output=True)
-    killed = tmp_path / "killed"
-    seen = set()
-    for _ in range(2):
-        process = subprocess.Popen(
-            command(killed), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None:
-            checkpoints = {path.stat().st_mtime_ns for path in killed.glob("*/*/last.ckpt")}
-            if checkpoints - seen:
-                seen |= checkpoints
-                process.send_signal(signal.SIGKILL)
-                break
-            time.sleep(0.02)
-        assert process.wait() == -signal.SIGKILL
+    killed, gate = tmp_path / "killed", Gate(tmp_path)
+    for step in KILLED:
+        process = subprocess.Popen(command(killed, *gate.overrides(step)), cwd=ROOT, env=ENVIRONMENT)
+        gate.wait(process)
+        process.kill()
+        process.wait()
+        gate.close()
         assert not list(killed.glob("*/*/summary.json"))
-    assert len(seen) == 2
     subprocess.run(command(killed), cwd=ROOT, check=True, capture_output=True)
 
     (whole,), (resumed,) = (list(logs.glob("*/*")) for logs in (tmp_path / "whole", killed))
@@ -151,4 +173,5 @@ def test_a_run_killed_twice_ends_bit_for_bit_as_if_undisturbed(tmp_path):
         assert (whole / name).read_bytes() == (resumed / name).read_bytes()
     first, second = (read_json(run / "summary.json") for run in (whole, resumed))
     assert {**first, "wall_seconds": 0} == {**second, "wall_seconds": 0}
-    assert read_metrics(whole)[-1]["step"] == 3000
+    assert read_metrics(whole)[-1]["step"] == 300
+    assert [resumed_at(run) for run in (whole, resumed)] == [[], CONTINUED]

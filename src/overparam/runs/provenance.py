@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -47,13 +48,31 @@ def export_command_line() -> Iterator[None]:
         del os.environ[COMMAND], os.environ[CALLER]
 
 
-def write_provenance(run_dir: Path, cfg: DictConfig, device: str) -> None:
+def resumed_at(run_dir: Path) -> list[int]:
+    """Return the steps at which a run was continued, in the order in which that happened."""
+    return _recorded(run_dir).get("resumed_at", [])
+
+
+def record_resumption(run_dir: Path, step: int) -> None:
+    """Add a step at which a run is continued to what its provenance says."""
+    write_json(run_dir / PROVENANCE, {**_recorded(run_dir), "resumed_at": [*resumed_at(run_dir), step]})
+
+
+def _recorded(run_dir: Path) -> dict[str, Any]:
+    try:
+        return json.loads((run_dir / PROVENANCE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+
+
+def write_provenance(run_dir: Path, cfg: DictConfig, device: str, continues: bool = False) -> None:
     """Write where a run's result comes from: code, versions, device, host and the command line.
 
     Args:
         run_dir: the run's directory.
         cfg: the run's config.
         device: what it is trained on.
+        continues: whether the run goes on from a checkpoint, and what was before is a part of it.
     """
     changes = uncommitted_changes()
     record = {
@@ -68,6 +87,7 @@ def write_provenance(run_dir: Path, cfg: DictConfig, device: str) -> None:
         "host": platform.node(),
         "platform": platform.platform(),
         "command": command_line(),
+        "resumed_at": resumed_at(run_dir) if continues else [],
     }
     write_json(run_dir / PROVENANCE, record)
     if changes:

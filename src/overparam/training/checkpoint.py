@@ -1,6 +1,7 @@
 """The checkpoint a killed run continues from."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from overparam import compat
+from overparam.runs.provenance import record_resumption
 
 
 class TimedCheckpoint(Checkpoint):
@@ -20,10 +22,11 @@ class TimedCheckpoint(Checkpoint):
     Args:
         path: where the checkpoint stands.
         seconds: least time between two.
+        run_dirs: of the runs that are trained, whose provenance says where they were continued.
     """
 
-    def __init__(self, path: Path, seconds: float) -> None:
-        self.path, self.seconds = path, seconds
+    def __init__(self, path: Path, seconds: float, run_dirs: Sequence[Path]) -> None:
+        self.path, self.seconds, self.run_dirs = path, seconds, run_dirs
         self._last, self._step = time.monotonic(), 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -55,6 +58,9 @@ class TimedCheckpoint(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Continue the global generators where the checkpoint left them, and count the loader's batches anew."""
+        if trainer.is_global_zero:
+            for run_dir in self.run_dirs:
+                record_resumption(run_dir, checkpoint["global_step"])
         torch.set_rng_state(checkpoint["rng"]["cpu"])
         if len(checkpoint["rng"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(checkpoint["rng"]["cuda"])

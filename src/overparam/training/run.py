@@ -204,7 +204,9 @@ def train_together(
     )
     checkpoint = first.run_dir / CHECKPOINT
     keep = TimedCheckpoint(
-        checkpoint if is_alone else checkpoint.with_name(".pack"), first.cfg.checkpoint_seconds
+        checkpoint if is_alone else checkpoint.with_name(".pack"),
+        first.cfg.checkpoint_seconds,
+        [member.run_dir for member in members],
     )
     callbacks: list[L.Callback] = [clock, *together.callbacks, evaluation, keep]
     if show and not first.cfg.trainer.get("enable_progress_bar"):
@@ -222,7 +224,8 @@ def train_together(
     together.prepare(trainer)
     if compat.is_first_process():
         for member in members:
-            write_provenance(member.run_dir, member.cfg, str(trainer.strategy.root_device))
+            device = str(trainer.strategy.root_device)
+            write_provenance(member.run_dir, member.cfg, device, continues=member.step > 0)
     start = checkpoint if first.step else None
     trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
     if together.callbacks or together.measures:

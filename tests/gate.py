@@ -1,0 +1,93 @@
+"""A gate in a run: the run stops at it until it is let through or killed, so that what stands on disk then is known.
+
+    gate = Gate(tmp_path)
+    process = start(*gate.overrides(step=22))
+    gate.wait(process)  # the run has evaluated step 22, and does not go on
+    process.kill()
+    gate.open()
+
+It is a logger: it counts in no identity, and runs with it are fused and packed as without. The evaluation of a step
+comes before its checkpoint, so with checkpoint_seconds=0 a run is continued from the end of the chunk before.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import DummyLogger
+
+HANGS = 1200  # seconds after which something hangs; nothing else is concluded from the clock
+
+
+class GateLogger(DummyLogger):
+    """Waits at the gate with every run that has come to a step, once so many runs of the sweep have finished.
+
+    Args:
+        run_dir: the run's directory.
+        folder: the gate's.
+        step: the first evaluated step that a run waits at.
+        finished: how many runs of the sweep must have finished before.
+    """
+
+    def __init__(self, run_dir: Path, folder: str, step: int, finished: int = 0) -> None:
+        super().__init__()
+        self.run_dir, self.gate = run_dir, Gate(Path(folder))
+        self.step, self.finished = step, finished
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if step is None or step < self.step or self.gate.is_open():
+            return
+        if len(list(self.run_dir.parent.glob("*/summary.json"))) >= self.finished:
+            self.gate.stand(self.run_dir.name)
+
+
+class Gate:
+    """A gate in a folder, closed at first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.opened, self.there = folder / "gate.open", folder / "gate"
+
+    def overrides(self, step: int, finished: int = 0) -> list[str]:
+        """What puts the gate into runs on the command line."""
+        knobs = {"_target_": f"{__name__}.GateLogger", "folder": self.opened.parent, "step": step}
+        return [f"+logger.gate.{key}={value}" for key, value in {**knobs, "finished": finished}.items()]
+
+    def stand(self, name: str) -> None:
+        """Say that this process is at the gate, and wait until it opens."""
+        self.there.mkdir(exist_ok=True)
+        beside = self.there.with_name(f".gate.{name}")
+        beside.write_text(str(os.getpid()))
+        beside.replace(self.there / name)
+        until(self.is_open)
+
+    def is_open(self) -> bool:
+        return self.opened.exists()
+
+    def open(self) -> None:
+        self.opened.touch()
+
+    def close(self) -> None:
+        """Close it again, with nobody waiting."""
+        self.opened.unlink(missing_ok=True)
+        for path in self.there.glob("*"):
+            path.unlink()
+
+    def waiting(self) -> dict[str, int]:
+        """The runs at the gate, and their processes."""
+        return {path.name: int(path.read_text()) for path in self.there.glob("*")}
+
+    def wait(self, process: "subprocess.Popen[Any]", runs: int = 1) -> dict[str, int]:
+        """Wait until so many runs are at the gate, and return them."""
+        until(lambda: len(self.waiting()) >= runs or process.poll() is not None)
+        assert process.poll() is None, f"it ended with {process.returncode} before the gate"
+        return self.waiting()
+
+
+def until(condition: Any) -> None:
+    """Wait for something that happens."""
+    deadline = time.monotonic() + HANGS
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
