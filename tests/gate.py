@@ -10,18 +10,17 @@ It is a logger: it counts in no identity, and runs with it are fused and packed 
 comes before its checkpoint, so with checkpoint_seconds=0 a run is continued from the end of the chunk before.
 """
 
-import os
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.loggers.logger import Logger
 
 HANGS = 1200  # seconds after which something hangs; nothing else is concluded from the clock
 
 
-class GateLogger(DummyLogger):
+class GateLogger(Logger):
     """Waits at the gate with every run that has come to a step, once so many runs of the sweep have finished.
 
     Args:
@@ -35,6 +34,11 @@ class GateLogger(DummyLogger):
         super().__init__()
         self.run_dir, self.gate = run_dir, Gate(Path(folder))
         self.step, self.finished = step, finished
+
+    name = version = ""
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing is kept."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if step is None or step < self.step or self.gate.is_open():
@@ -55,11 +59,9 @@ class Gate:
         return [f"+logger.gate.{key}={value}" for key, value in {**knobs, "finished": finished}.items()]
 
     def stand(self, name: str) -> None:
-        """Say that this process is at the gate, and wait until it opens."""
+        """Say that a run is at the gate, and wait until it opens."""
         self.there.mkdir(exist_ok=True)
-        beside = self.there.with_name(f".gate.{name}")
-        beside.write_text(str(os.getpid()))
-        beside.replace(self.there / name)
+        (self.there / name).touch()
         until(self.is_open)
 
     def is_open(self) -> bool:
@@ -74,15 +76,14 @@ class Gate:
         for path in self.there.glob("*"):
             path.unlink()
 
-    def waiting(self) -> dict[str, int]:
-        """The runs at the gate, and their processes."""
-        return {path.name: int(path.read_text()) for path in self.there.glob("*")}
+    def waiting(self) -> set[str]:
+        """The runs at the gate."""
+        return {path.name for path in self.there.glob("*")}
 
-    def wait(self, process: "subprocess.Popen[Any]", runs: int = 1) -> dict[str, int]:
-        """Wait until so many runs are at the gate, and return them."""
-        until(lambda: len(self.waiting()) >= runs or process.poll() is not None)
-        assert process.poll() is None, f"it ended with {process.returncode} before the gate"
-        return self.waiting()
+    def wait(self, *processes: "subprocess.Popen[Any]", runs: int = 1) -> None:
+        """Wait until so many runs of these processes are at the gate."""
+        until(lambda: len(self.waiting()) >= runs or any(p.poll() is not None for p in processes))
+        assert {p.returncode for p in processes} == {None}, "ended before the gate"
 
 
 def until(condition: Any) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from overparam.runs.state import is_locked
 from tests.conftest import read_json
-from tests.sweeps.conftest import CRASHING, Sweep, results, wait_for
+from tests.gate import Gate
+from tests.sweeps.conftest import CRASHING, Sweep, results
 from tests.sweeps.test_failures import REASONS, failures
 
 pytestmark = [
@@ -41,12 +42,13 @@ def test_two_runs_share_each_gpu_and_every_way_to_fail_costs_one_run(
 
 
 def test_ctrl_c_leaves_nothing_behind(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
-    started = sweep("name=c", "seed=0,1", "trainer.max_steps=500000", "hydra/launcher=ray_cluster").start()
-    wait_for(lambda: list(tmp_path.glob("c/*/metrics.csv")))
+    gate = Gate(tmp_path)
+    started = sweep("name=c", "seed=0,1", "hydra/launcher=ray_cluster", *gate.overrides(step=10)).start()
+    gate.wait(started.process)
     started.interrupt()
     code, _ = started.finish()
     assert code == 130
-    assert started.orphans() == []
+    started.wait_for_all()
     assert not list(tmp_path.glob("c/*/failure.json"))
     assert not any(map(is_locked, tmp_path.glob("c/*")))
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from overparam.runs.provenance import resumed_at
 from overparam.runs.state import is_locked
 from tests.conftest import read_json
 from tests.engines.slow import SECONDS
 from tests.engines.slurm import Cluster
+from tests.gate import Gate, until
 from tests.sweeps.conftest import (
     CRASHING,
     GRID_OF_FORTY,
@@ -18,7 +20,6 @@ from tests.sweeps.conftest import (
     Undisturbed,
     assert_untouched,
     results,
-    wait_for,
 )
 from tests.sweeps.test_failures import REASONS, failures
 
@@ -36,20 +37,26 @@ def test_requeued_and_cancelled_jobs_continue_bit_for_bit(
     sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     folder = tmp_path / "disturbed"
-    started = sweep("name=disturbed", *GRID_OF_FORTY, *ON_SLURM, **slurm.environment).start()
+    gate = Gate(tmp_path)
+    knobs = (*GRID_OF_FORTY, *ON_SLURM, *gate.overrides(step=100))
+    started = sweep("name=disturbed", *knobs, **slurm.environment).start()
+    gate.wait(started.process, runs=4)
+    at_gate = gate.waiting()
     moments = random.Random(0)
     finished: dict[str, float] = {}
     disturbed = 0
     while disturbed < 40 and started.process.poll() is None:
-        wait_for(lambda: running(folder) or started.process.poll() is not None)
-        time.sleep(moments.uniform(0, 4))
+        until(lambda: running(folder) or started.process.poll() is not None)
+        if disturbed:
+            gate.open()
+            time.sleep(moments.uniform(0, 4))  # wherever the jobs are then
         for job in slurm.jobs("RUNNING"):
             command = moments.choice((["scontrol", "requeue"], ["scancel"]))
             disturbed += slurm.tell(*command, job)
         assert_untouched(folder, finished)
-    code, output = started.finish(900)
+    code, output = started.finish()
     assert code == 0, output
-    assert disturbed >= 20
+    assert all(resumed_at(folder / name)[:1] == [79] for name in at_gate)
     assert results(folder) == undisturbed(*GRID_OF_FORTY)
     assert_untouched(folder, finished)
 
@@ -70,12 +77,15 @@ def test_jobs_out_of_time_are_requeued_and_continue_bit_for_bit(
 
 
 def test_each_run_sees_its_own_gpu(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
-    slow = sweep("name=d", *SLOW, "seed=0,1,2,3,4", *ON_SLURM, **slurm.environment, **{SECONDS: "0.1"})
-    slow.start()
-    wait_for(lambda: len([p for p in running(tmp_path / "d") if (p / "provenance.json").exists()]) == 4)
-    seen = [read_json(path / "provenance.json")["cuda_visible_devices"] for path in running(tmp_path / "d")]
-    assert sorted(seen) == ["0", "1", "2", "3"]
-    code, output = slow.finish()
+    gate = Gate(tmp_path)
+    started = sweep(
+        "name=d", "seed=0,1,2,3,4", *ON_SLURM, *gate.overrides(step=1), **slurm.environment
+    ).start()
+    gate.wait(started.process, runs=4)
+    files = [tmp_path / "d" / name / "provenance.json" for name in gate.waiting()]
+    assert sorted(read_json(file)["cuda_visible_devices"] for file in files) == ["0", "1", "2", "3"]
+    gate.open()
+    code, output = started.finish()
     assert code == 0, output
 
 
@@ -104,12 +114,13 @@ def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], slurm: Clu
 
 
 def test_ctrl_c_cancels_the_jobs(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
-    started = sweep("name=c", "seed=range(6)", "trainer.max_steps=500000", *ON_SLURM, **slurm.environment)
-    started.start()
-    wait_for(lambda: running(tmp_path / "c"))
+    gate = Gate(tmp_path)
+    knobs = ("name=c", "seed=range(6)", *ON_SLURM, *gate.overrides(step=1))
+    started = sweep(*knobs, **slurm.environment).start()
+    gate.wait(started.process)
     started.interrupt()
     code, _ = started.finish()
     assert code == 130
-    wait_for(lambda: not slurm.jobs("RUNNING,PENDING,COMPLETING"))
+    until(lambda: not slurm.jobs("RUNNING,PENDING,COMPLETING"))
     assert not list(tmp_path.glob("c/*/failure.json"))
     assert not running(tmp_path / "c")

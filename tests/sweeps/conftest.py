@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -16,11 +15,12 @@ from hydra.core.global_hydra import GlobalHydra
 
 from overparam.sweeps.grid import Composer
 from tests.conftest import CONFIGS, ENVIRONMENT, ROOT
+from tests.gate import HANGS, until
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
 # Packs are bit for bit the same only in the same company; tests/packs kills those.
-KILLABLE = ("pack=off", "checkpoint_seconds=0.05")
-GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=1000", *KILLABLE)
+KILLABLE = ("pack=off", "checkpoint_seconds=0")
+GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=400", *KILLABLE)
 GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
 Undisturbed = Callable[..., dict[str, dict[str, Any]]]
 
@@ -48,7 +48,7 @@ class Sweep:
         )
         return self
 
-    def finish(self, seconds: float = 300) -> tuple[int, str]:
+    def finish(self, seconds: float = HANGS) -> tuple[int, str]:
         output, _ = self.process.communicate(timeout=seconds)
         return self.process.returncode, output
 
@@ -65,12 +65,9 @@ class Sweep:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
-    def orphans(self) -> list[int]:
-        """Processes of the sweep that are still there."""
-        deadline = time.monotonic() + 10
-        while (left := _session(self.process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return left
+    def wait_for_all(self) -> None:
+        """Wait until no process of the sweep is left."""
+        until(lambda: not _session(self.process.pid))
 
 
 def _session(leader: int) -> list[int]:
@@ -110,13 +107,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
         return results(logs / "undisturbed")
 
     return train
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 def assert_untouched(folder: Path, finished: dict[str, float]) -> None:

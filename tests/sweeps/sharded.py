@@ -16,5 +16,7 @@ class ShardedMLP(MLP):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         held: Any = [p.to_local() if isinstance(p, DTensor) else p for p in self.layers.parameters()]
         path = Path(os.environ[FOLDER]) / str(os.getpid())
-        path.write_text(f"{sum(p.numel() for p in held)} {sum(p.numel() for p in self.parameters())}")
+        beside = path.with_name(f".{path.name}")
+        beside.write_text(f"{sum(p.numel() for p in held)} {sum(p.numel() for p in self.parameters())}")
+        beside.replace(path)  # complete whenever the process is killed
         return super().forward(x)

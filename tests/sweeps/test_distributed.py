@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from overparam.runs.metrics import read_metrics
-from tests.conftest import ROOT, command_line, read_json
-from tests.sweeps.conftest import ENVIRONMENT, Sweep, results, wait_for
+from overparam.runs.provenance import resumed_at
+from tests.conftest import ENVIRONMENT, ROOT, command_line, read_json
+from tests.gate import Gate
+from tests.sweeps.conftest import Sweep, results
 from tests.sweeps.sharded import FOLDER
 
 SMALL = (
@@ -55,26 +57,30 @@ def test_two_processes_come_to_the_same_numbers(tmp_path: Path, alone: Path, tra
 
 def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path) -> None:
     command = [sys.executable, "scripts/train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp"]
-    command += ["model._target_=tests.sweeps.sharded.ShardedMLP", "trainer.max_steps=600", "clip_norm=1"]
+    command += ["model._target_=tests.sweeps.sharded.ShardedMLP", "trainer.max_steps=100", "clip_norm=1"]
     environment = {**ENVIRONMENT, FOLDER: str(tmp_path)}
 
-    def run(name: str) -> "subprocess.Popen[bytes]":
-        knobs = [f"name={name}", f"checkpoint_seconds={0.05 if name == 'killed' else 60}"]
-        return subprocess.Popen([*command, *knobs], cwd=ROOT, env=environment, start_new_session=True)
+    def run(name: str, *knobs: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*command, f"name={name}", *knobs], cwd=ROOT, env=environment, start_new_session=True
+        )
 
-    killed = run("killed")
-    wait_for(lambda: list(tmp_path.glob("killed/*/last.ckpt")) or killed.poll() is not None)
+    gate = Gate(tmp_path)
+    killed = run("killed", "checkpoint_seconds=0", *gate.overrides(step=50))
+    gate.wait(killed)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     (checkpoint,) = tmp_path.glob("killed/*/last.ckpt")
     state = torch.load(checkpoint, weights_only=True)
-    assert 0 < state["global_step"] < 600
+    assert state["global_step"] == 49
     assert {type(weight) for weight in state["state_dict"].values()} == {
         torch.Tensor
     }  # whole, for any trainer
     for name in ("killed", "undisturbed"):
         assert run(name).wait() == 0
     assert results(tmp_path / "killed") == results(tmp_path / "undisturbed")
+    assert resumed_at(only(tmp_path / "killed")) == [49]
+    assert resumed_at(only(tmp_path / "undisturbed")) == []
     held = [[int(word) for word in path.read_text().split()] for path in tmp_path.glob("[0-9]*")]
     assert len(held) == 6
     assert all(0.4 * whole < share < 0.6 * whole for share, whole in held)

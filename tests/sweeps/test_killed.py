@@ -1,65 +1,101 @@
 import random
-import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from overparam.runs.provenance import resumed_at
 from overparam.runs.state import is_locked
-from tests.sweeps.conftest import GRID, GRID_OF_FORTY, Sweep, Undisturbed, assert_untouched, results, wait_for
+from tests.gate import Gate
+from tests.sweeps.conftest import GRID, GRID_OF_FORTY, Sweep, Undisturbed, assert_untouched, results
+
+LAUNCHERS = {"basic": (), "local": ("hydra/launcher=local", "hydra.launcher.cpu_slots=2")}
+AT_ONCE = {"basic": 1, "local": 2}
+# Where the gate is: so many runs have finished, and the others are at this step or, if they were faster, after it.
+KILLS = ((0, 1), (0, 100), (1, 50), (3, 200), (5, 400))
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local"])
-@pytest.mark.parametrize(
-    ("grid", "kills"),
-    [
-        pytest.param(GRID, 4, id="8 runs, 4 kills"),
-        pytest.param(GRID_OF_FORTY, 20, id="40 runs, 20 kills", marks=pytest.mark.engines),
-    ],
-)
-def test_killed_at_random_moments_and_restarted(
-    sweep: Callable[..., Sweep],
-    tmp_path: Path,
-    undisturbed: Undisturbed,
-    launcher: str,
-    grid: tuple[str, ...],
-    kills: int,
+class Disturbed:
+    """A sweep that is killed; it keeps which runs had finished and what checkpoints the others had then."""
+
+    def __init__(self, sweep: Sweep, folder: Path) -> None:
+        self.sweep, self.folder = sweep, folder
+        self.finished: dict[str, float] = {}
+        self.checkpoints: dict[str, list[int]] = defaultdict(list)
+
+    def kill(self) -> None:
+        self.sweep.process.kill()
+        self.sweep.finish()
+        self.sweep.wait_for_all()
+        assert_untouched(self.folder, self.finished)
+        for path in self.folder.glob("*/last.ckpt"):
+            if path.parent.name not in self.finished:
+                step = torch.load(path, weights_only=True)["global_step"]
+                self.checkpoints[path.parent.name].append(step)
+
+    def end(self, expected: dict[str, dict[str, object]]) -> None:
+        code, output = self.sweep.run()
+        assert code == 0, output
+        assert results(self.folder) == expected
+        assert_untouched(self.folder, self.finished)
+        for name in expected:
+            known, resumed = self.checkpoints[name], resumed_at(self.folder / name)
+            assert set(resumed) <= set(known)
+            assert resumed[-1:] == known[-1:]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_killed_five_times_and_restarted(
+    sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: Undisturbed, launcher: str
 ) -> None:
-    moments = random.Random(0)
-    folder = tmp_path / "disturbed"
-    disturbed = sweep("name=disturbed", *grid, f"hydra/launcher={launcher}")
-    finished: dict[str, float] = {}
-    killed = 0
-    for _ in range(kills):
-        disturbed.start()
-        wait_for(lambda: any(map(is_locked, folder.glob("*"))) or disturbed.process.poll() is not None)
-        time.sleep(moments.uniform(0, 2))
-        disturbed.process.kill()
-        code, _ = disturbed.finish()
-        killed += code == -signal.SIGKILL
-        assert disturbed.orphans() == []
-        assert_untouched(folder, finished)
-    assert killed >= kills / 4  # on a fast machine the sweep ends before the last of them
-    code, _ = disturbed.run()
-    assert code == 0
-    assert results(folder) == undisturbed(*grid)
-    assert_untouched(folder, finished)
+    gate, knobs = Gate(tmp_path), ("name=disturbed", *GRID, *LAUNCHERS[launcher])
+    disturbed = Disturbed(sweep(*knobs), tmp_path / "disturbed")
+    for finished, step in KILLS:
+        disturbed.sweep = sweep(*knobs, *gate.overrides(step, finished)).start()
+        gate.wait(disturbed.sweep.process, runs=AT_ONCE[launcher])
+        disturbed.kill()
+        gate.close()
+        assert len(disturbed.finished) >= finished
+    disturbed.sweep = sweep(*knobs)
+    disturbed.end(undisturbed(*GRID))
+    assert len([name for name, steps in disturbed.checkpoints.items() if steps]) >= 4
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local"])
+@pytest.mark.engines
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_killed_at_twenty_random_moments_and_restarted(
+    sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: Undisturbed, launcher: str
+) -> None:
+    moments, gate = random.Random(0), Gate(tmp_path)
+    knobs = ("name=disturbed", *GRID_OF_FORTY, *LAUNCHERS[launcher])
+    disturbed = Disturbed(sweep(*knobs, *gate.overrides(step=0)), tmp_path / "disturbed")
+    for _ in range(20):
+        disturbed.sweep.start()
+        gate.wait(disturbed.sweep.process)
+        gate.open()
+        time.sleep(moments.uniform(0, 2))  # wherever the sweep is then
+        disturbed.kill()
+        gate.close()
+        if len(disturbed.finished) == 40:
+            break
+    disturbed.sweep = sweep(*knobs)
+    disturbed.end(undisturbed(*GRID_OF_FORTY))
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_ctrl_c_ends_cleanly(sweep: Callable[..., Sweep], tmp_path: Path, launcher: str) -> None:
-    interrupted = sweep(
-        "name=c", f"hydra/launcher={launcher}", "seed=0,1,2,3", "trainer.max_steps=200000"
-    ).start()
-    wait_for(lambda: list(tmp_path.glob("c/*/metrics.csv")))
-    time.sleep(0.3)
+    gate = Gate(tmp_path)
+    interrupted = sweep("name=c", "seed=0,1,2,3", *LAUNCHERS[launcher], *gate.overrides(step=10)).start()
+    gate.wait(interrupted.process, runs=AT_ONCE[launcher])
     interrupted.interrupt()
     code, output = interrupted.finish()
     assert code == 130
     assert output.splitlines()[-1] == "interrupted; the same command continues"
     assert "Traceback" not in output
-    assert interrupted.orphans() == []
+    interrupted.wait_for_all()
     assert not list(tmp_path.glob("c/*/failure.json"))
     assert not any(map(is_locked, tmp_path.glob("c/*")))
 
@@ -67,7 +103,10 @@ def test_ctrl_c_ends_cleanly(sweep: Callable[..., Sweep], tmp_path: Path, launch
 def test_two_sweeps_at_once_share_the_work(
     sweep: Callable[..., Sweep], tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    both = [sweep("name=shared", *GRID).start() for _ in range(2)]
+    gate = Gate(tmp_path)
+    both = [sweep("name=shared", *GRID, *gate.overrides(step=1)).start() for _ in range(2)]
+    gate.wait(*(one.process for one in both), runs=2)
+    gate.open()
     ends = [one.finish() for one in both]
     assert [code for code, _ in ends] == [0, 0]
     assert results(tmp_path / "shared") == undisturbed(*GRID)

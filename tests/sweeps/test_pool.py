@@ -1,6 +1,6 @@
 import os
 import signal
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from overparam.errors import ConfigError
 from overparam.runs.state import RunDied, RunFailed
 from overparam.sweeps.pool import run_all
 from overparam.sweeps.slots import gpu_slots
+from tests.gate import until
 
 
 def job(what: Any) -> Any:
@@ -22,9 +23,11 @@ def job(what: Any) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         case "process":
             return os.getpid()
-        case "device":
-            time.sleep(0.3)
-            return os.environ["CUDA_VISIBLE_DEVICES"]
+        case Path():  # four workers meet there
+            device = os.environ["CUDA_VISIBLE_DEVICES"]
+            (what / device).touch()
+            until(lambda: len(list(what.iterdir())) == 4)
+            return device
     return what
 
 
@@ -48,9 +51,9 @@ def test_workers_are_reused() -> None:
     assert processes[0] != os.getpid()
 
 
-def test_each_slot_sees_its_own_device() -> None:
+def test_each_slot_sees_its_own_device(tmp_path: Path) -> None:
     slots = [{"CUDA_VISIBLE_DEVICES": names} for names in gpu_slots([0, 1, 2, 3], 1)]
-    seen = run_all(job, ["device"] * 4, slots, print)
+    seen = run_all(job, [tmp_path] * 4, slots, print)
     assert sorted(seen) == ["0", "1", "2", "3"]
 
 
