@@ -9,8 +9,9 @@ import gzip
 import json
 import re
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.gate import until
 
 
 def encode(text):
@@ -26,6 +27,10 @@ class WandbServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.runs, self.views, self.artifacts, self.unknown = {}, {}, {}, []
         self.fault, self.faults = None, 0  # None, "500", "429", "drop" or "slow", and how often it struck
+        self.requests, self.hung = (
+            0,
+            False,
+        )  # how many there were; whether one has waited until it was given up
         self.lock = threading.RLock()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -207,6 +212,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def faulty(self):
         fault = self.server.fault
+        self.server.requests += 1
         if fault is None:
             return False
         self.server.faults += 1
@@ -214,9 +220,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         elif fault == "slow":
-            deadline = time.monotonic() + 60
-            while self.server.fault == "slow" and time.monotonic() < deadline:
-                time.sleep(0.05)
+            try:
+                until(lambda: self.server.fault != "slow")
+            except AssertionError:  # a client has waited for it
+                self.server.hung = True
             return False
         else:
             self.reply(int(fault), {"error": "injected"})
