@@ -1,8 +1,9 @@
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,22 @@ torch.set_num_threads(1)
 
 # For processes that import what stands in tests/.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Give every test the same process, whichever ran before it."""
+    environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
+    handlers, level = list(logging.root.handlers), logging.root.level
+    torch.manual_seed(0)
+    yield
+    for name in os.environ.keys() - environment.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]  # such as W&B's WANDB_SERVICE, which leads to a process that is gone
+    os.environ.update(environment)
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def compose_config(*overrides: str) -> DictConfig:

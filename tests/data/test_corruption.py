@@ -167,3 +167,10 @@ def test_what_cannot_be_had_is_refused_in_one_line(options, words):
 def test_augmentation_needs_images():
     with pytest.raises(ValueError, match="need images"):
         Teacher(crop=1)
+
+
+def test_uniform_noise_draws_every_class_alike_the_true_one_too():
+    labels = torch.arange(5).repeat(20_000)
+    drawn, _ = noisy_labels(labels, 5, 1.0, seed=0, kind="uniform")
+    shares = torch.bincount(5 * labels + drawn, minlength=25).view(5, 5) / 20_000
+    torch.testing.assert_close(shares, torch.full((5, 5), 0.2), rtol=0, atol=0.015)  # five standard errors

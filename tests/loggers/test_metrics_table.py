@@ -3,7 +3,7 @@ from overparam.loggers.metrics_table import MetricsTable, read_metrics
 
 def test_rows_after_the_checkpoint_are_dropped(tmp_path):
     table = MetricsTable(tmp_path, 0)
-    for step in (0, 10, 20):
+    for step in (0, 10, 15, 20):
         table.log_metrics({"loss": step / 10}, step)
     resumed = MetricsTable(tmp_path, 10)
     resumed.log_metrics({"loss": 7.0}, 20)

@@ -12,14 +12,6 @@ from overparam.models.preact_resnet import PreActResNet
 from overparam.training.objective import cross_entropy
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def split(shape, n=24, classes=3, seed=0):
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(n, *shape, generator=rng, dtype=torch.float64)

@@ -1,7 +1,6 @@
 """Two quick runs on one training set, of a kind, trained once for all tests here."""
 
 import pytest
-import torch
 
 from overparam.runs.identity import run_directory
 from overparam.training.finished import load_run
@@ -9,14 +8,6 @@ from overparam.training.run import train
 from tests.conftest import compose_config
 
 TINY = ("data.n_train=80", "trainer.max_steps=60", "trainer.accelerator=cpu", "logger=local", "data.seed=0")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def pair(logs, *overrides):

@@ -62,6 +62,15 @@ def test_a_finished_run_is_not_trained_again(small):
     assert (run_directory(cfg) / "summary.json").stat().st_mtime_ns == stamp
 
 
+def test_a_run_that_another_process_has_finished_since_is_not_trained_again(small, monkeypatch):
+    cfg = small()
+    first = train(cfg)
+    stamp = (run_directory(cfg) / "summary.json").stat().st_mtime_ns
+    monkeypatch.setattr("overparam.training.run.finished_summary", lambda *_: None)  # when it looked
+    assert train(cfg) == first
+    assert (run_directory(cfg) / "summary.json").stat().st_mtime_ns == stamp
+
+
 def test_the_same_run_twice_gives_the_same_bits(small, tmp_path):
     options = ("data.batch_size=16", "model.dropout=0.2", "data.label_noise=0.1")
     runs = [
