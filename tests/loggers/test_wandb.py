@@ -48,7 +48,7 @@ def next_second():
 
 def sync(folder):
     runs = [str(path) for path in sorted((folder / "wandb").glob("*run-*"))]
-    command = [str(Path(sys.executable).with_name("wandb")), "sync", "--include-online", "--yes", *runs]
+    command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--yes", *runs]
     return subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=True, cwd=folder)
 
 

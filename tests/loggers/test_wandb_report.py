@@ -53,7 +53,7 @@ def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server,
     log(folder, mode="offline")
     (run,) = (folder / "report" / "wandb").glob("offline-run-*")
     subprocess.run(
-        [str(Path(sys.executable).with_name("wandb")), "sync", "--yes", str(run)],
+        [sys.executable, "-m", "wandb", "sync", "--yes", str(run)],
         check=True,
         capture_output=True,
         cwd=folder,

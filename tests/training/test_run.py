@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from lightning.pytorch.loggers.logger import Logger
 
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import MetricsTable, read_metrics
 from overparam.runs.identity import run_directory
 from overparam.runs.provenance import resumed_at
-from overparam.runs.state import AlreadyRunning, lock
+from overparam.runs.state import AlreadyRunning, lock, read_failure
 from overparam.training.evaluation import Diverged
 from overparam.training.run import train
 from tests.conftest import ENVIRONMENT, ROOT, read_json
@@ -34,7 +34,35 @@ def test_a_run_leaves_its_files_and_regime(small):
     rate = summary["noise_rate"]
     mixed = (1 - rate) * summary["train_error_clean"] + rate * summary["train_error_noisy"]
     assert mixed == pytest.approx(summary["train_error"], abs=1e-12)
-    assert OmegaConf.load(run_dir / "config.yaml").data.seed == 0
+    assert "seed: 0" in (run_dir / "config.yaml").read_text()
+    assert "${" not in (run_dir / "config.yaml").read_text()
+
+
+class Witness(Logger):
+    """Writes down what there is in a run's directory when the run's loggers are closed."""
+
+    name = version = ""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__()
+        self.run_dir = run_dir
+
+    def log_hyperparams(self, *_, **__):
+        pass
+
+    def log_metrics(self, metrics, step=None):
+        pass
+
+    def finalize(self, status):
+        (self.run_dir / "seen").write_text("\n".join(path.name for path in self.run_dir.iterdir()))
+
+
+def test_the_summary_is_written_last(small):
+    cfg = small("+logger.witness._target_=tests.training.test_run.Witness")
+    train(cfg)
+    seen = (run_directory(cfg) / "seen").read_text().splitlines()
+    assert {"metrics.csv", "weights.pt"} <= set(seen)
+    assert "summary.json" not in seen
 
 
 def test_final_numbers_are_those_of_the_saved_weights(small):
@@ -95,6 +123,7 @@ def test_divergence_is_a_failure_with_its_step(small):
     cfg = small("optimizer=sgd", "optimizer.lr=1e8", "loss=mse", "trainer.max_steps=100")
     with pytest.raises(Diverged, match="at step"):
         train(cfg)
+    assert read_failure(run_directory(cfg)).reason.startswith("Diverged: training loss is")
     assert not (run_directory(cfg) / "summary.json").exists()
     with pytest.raises(ConfigError, match=r"model\.width|width must be"):
         train(small("model.width=0"))
@@ -145,6 +174,7 @@ def test_where_a_run_was_continued_is_on_record_from_one_try_to_the_next(small, 
             train(cfg)
     assert train(cfg)["steps"] == 40
     assert resumed_at(run_dir) == [16, 40]
+    assert not (run_dir / "last.ckpt").exists()
 
 
 RESUMED = (
