@@ -7,7 +7,7 @@
     gate.open()
 
 It is a logger: it counts in no identity, and runs with it are fused and packed as without. The evaluation of a step
-comes before its checkpoint, so with checkpoint_seconds=0 a run is continued from the end of the chunk before.
+comes before its checkpoint, so with checkpoint_seconds=1e-9 a run is continued from the end of the chunk before.
 """
 
 import subprocess

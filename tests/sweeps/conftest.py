@@ -19,7 +19,7 @@ from tests.gate import HANGS, until
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
 # Packs are bit for bit the same only in the same company; tests/packs kills those.
-KILLABLE = ("pack=off", "checkpoint_seconds=0")
+KILLABLE = ("pack=off", "checkpoint_seconds=1e-9")
 GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=400", *KILLABLE)
 GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
 Undisturbed = Callable[..., dict[str, dict[str, Any]]]

@@ -66,7 +66,7 @@ def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path
         )
 
     gate = Gate(tmp_path)
-    killed = run("killed", "checkpoint_seconds=0", *gate.overrides(step=50))
+    killed = run("killed", "checkpoint_seconds=1e-9", *gate.overrides(step=50))
     gate.wait(killed)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()

@@ -148,7 +148,7 @@ def test_worse_than_chance_is_a_warning(small):
 
 
 def test_where_a_run_was_continued_is_on_record_from_one_try_to_the_next(small, monkeypatch):
-    cfg = small("checkpoint_seconds=0", "data.batch_size=16")
+    cfg = small("checkpoint_seconds=1e-9", "data.batch_size=16")
     run_dir = run_directory(cfg)
 
     def fail_at(step):
@@ -187,7 +187,7 @@ RESUMED = (
     "trainer.max_steps=300",
     "trainer.accelerator=cpu",
     "logger=local",
-    "checkpoint_seconds=0",
+    "checkpoint_seconds=1e-9",
 )
 KILLED, CONTINUED = (50, 200), [40, 190]  # evaluated steps, and where the chunks before end
 
