@@ -138,6 +138,9 @@ def test_a_loaded_run_says_and_predicts_what_the_trained_one_did(notebook):
     assert outputs.dtype == torch.float64
     assert not outputs.requires_grad
     assert (outputs.argmax(1) != run.test.y).double().mean().item() == summary["test_error"]
+    assert torch.nn.functional.cross_entropy(outputs, run.test.y).item() == pytest.approx(
+        summary["test_loss"]
+    )
     run.net.train()  # someone looked at it otherwise
     for same in (run.test.x.numpy(), run.test.x.double().numpy(), run.test.x.tolist()):
         assert torch.equal(run.predict(same), outputs)

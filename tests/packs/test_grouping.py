@@ -77,6 +77,10 @@ def test_what_cannot_be_padded_is_packed_by_equals():
     ("common", "packing", "reason"),
     [
         (["model=cnn3"], "auto", "convolutions"),
+        (["module=mixup"], "all", "their module, Mixup"),
+        (["callbacks=ema"], "all", "they have callbacks"),
+        (["measures=norms"], "all", "they have measures"),
+        (["+loss._target_=torch.nn.CrossEntropyLoss", "+loss.reduction=none"], "all", "CrossEntropyLoss"),
         (["model.dropout=0.1"], "all", "cannot be packed exactly"),
         (["trainer.precision=bf16-mixed"], "all", "bf16-mixed"),
         (
