@@ -7,6 +7,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from overparam.errors import ConfigError
+
 T = TypeVar("T")
 
 
@@ -18,7 +20,7 @@ def without_memory(build: Callable[[], T]) -> T:
     try:
         with torch.device("meta"):
             return build()
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ConfigError):  # a mistake of the config's is made again
         with torch.random.fork_rng(devices=[]):
             return build()
 
