@@ -13,8 +13,7 @@ from omegaconf import OmegaConf
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import read_metrics
 from overparam.runs.identity import run_directory
-from overparam.runs.state import AlreadyRunning, lock
-from overparam.training.evaluation import Diverged
+from overparam.runs.state import AlreadyRunning, Diverged, lock
 from overparam.training.run import train
 from tests.conftest import ROOT, read_json
 
