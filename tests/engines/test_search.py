@@ -21,7 +21,7 @@ pytestmark = pytest.mark.engines
 with_optuna = pytest.mark.skipif(
     importlib.util.find_spec("optuna") is None, reason="not installed: optuna (pip install overparam[optuna])"
 )
-DIVERGING = ("sweep=optuna", "optimizer=sgd", "loss=mse", "optimizer.lr=tag(log,interval(1e-3,1e12))")
+DIVERGING = ("sweep=optuna", "optimizer=sgd", "loss=mse", "optimizer.lr=tag(log,interval(1e-12,1e8))")
 
 
 def trials(storage: Path) -> list[tuple[float, float]]:
