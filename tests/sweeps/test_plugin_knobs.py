@@ -47,7 +47,7 @@ def test_a_knob_that_means_nothing_is_refused(
 @pytest.mark.parametrize(
     "knobs", [LOCAL, {**LOCAL, "devices": []}, {**LOCAL, "devices": [0, 2], "cpu_slots": 1}]
 )
-@pytest.mark.parametrize("runs_per_gpu", [1, 3, 2.0, 0.5, 0.25, 0.33])
+@pytest.mark.parametrize("runs_per_gpu", [1, 3, 2.0, 0.5, 0.25, 0.333])
 def test_others_are_taken(knobs: dict[str, Any], runs_per_gpu: float) -> None:
     launcher: Any = LocalLauncher(**{**knobs, "runs_per_gpu": runs_per_gpu})
     launcher.setup(hydra_context=None, task_function=None, config=None)
