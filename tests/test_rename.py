@@ -114,7 +114,7 @@ def test_other_words_and_all_else_stay(renamed):
     plugins = (renamed / "src" / "hydra_plugins" / f"{NEW}_sweeper.py").read_text()
     assert f"class {CLASSES}Sweeper" in plugins
     assert f"{NEW.upper()}_COMMAND" in (renamed / "src" / NEW / "runs" / "provenance.py").read_text()
-    assert f"project: {NEW}" in (renamed / "configs" / "logger" / "wandb.yaml").read_text()
+    assert f"or {NEW}\n" in (renamed / "configs" / "logger" / "wandb.yaml").read_text()
     images = [name for name in files(renamed) if name.endswith(".png")]
     assert images
     assert git(renamed, "diff", "HEAD", "--stat", "--", "LICENSE", *images) == ""

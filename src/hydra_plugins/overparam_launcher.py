@@ -8,6 +8,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+
 
 def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
     """Train a config, in a worker; return what a hyperparameter search minimizes."""
@@ -62,12 +64,24 @@ class LocalLauncher(Launcher):
 
     fails_fast = True
 
-    def __init__(self, devices: list[int] | None, runs_per_gpu: float, cpu_slots: int | None) -> None:
+    def __init__(
+        self,
+        devices: list[NonNegativeInt] | None,
+        runs_per_gpu: PositiveFloat,
+        cpu_slots: PositiveInt | None,
+    ) -> None:
         self.devices, self.runs_per_gpu, self.cpu_slots = devices, runs_per_gpu, cpu_slots
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what jobs are composed with."""
+        """Keep what jobs are composed with; raises `ConfigError` if the knobs mean nothing."""
+        from overparam.sweeps.check import hydra_knobs
+        from overparam.sweeps.slots import gpus_per_run
+
         self.hydra_context, self.config = hydra_context, config
+        given = {key: getattr(self, key) for key in ("devices", "runs_per_gpu", "cpu_slots")}
+        for key, value in hydra_knobs(LocalLauncher, given, "launcher").items():
+            setattr(self, key, value)
+        gpus_per_run(self.runs_per_gpu)
 
     @property
     def slots(self) -> int:
@@ -77,7 +91,9 @@ class LocalLauncher(Launcher):
     @property
     def processes_per_run(self) -> int:
         """See `sweeps.offer.Offer`."""
-        return max(round(1 / self.runs_per_gpu), 1) if self.runs_per_gpu > 0 else 1
+        from overparam.sweeps.slots import gpus_per_run
+
+        return gpus_per_run(self.runs_per_gpu)
 
     def environments(self) -> list[dict[str, str]]:
         """Return the environment variables of each device slot."""
@@ -89,7 +105,7 @@ class LocalLauncher(Launcher):
             visible = gpu_slots(devices, self.runs_per_gpu)
         else:
             count = cpu_count() // self.config.cpu_threads if self.cpu_slots is None else self.cpu_slots
-            visible = [""] * max(count, 1)
+            visible = [""] * max(count, 1)  # cpu_threads may be more than the cores
         return [{**one_thread, "CUDA_VISIBLE_DEVICES": names} for names in visible]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

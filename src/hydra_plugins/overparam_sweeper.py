@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.overparam_launcher import isolate
+from overparam.ranges import PositiveInt
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,19 @@ class OverparamSweeper(Sweeper):
     config: DictConfig
     launcher: Launcher
 
-    def __init__(self, params: dict[str, str] | None, max_attempts: int, fail_fast: bool) -> None:
+    def __init__(self, params: dict[str, str] | None, max_attempts: PositiveInt, fail_fast: bool) -> None:
         self.params = params or {}
         self.max_attempts, self.fail_fast = max_attempts, fail_fast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Make the launcher, and give it a task that suits it."""
+        """Make the launcher, and give it a task that suits it; raises `ConfigError` if the knobs mean nothing."""
+        from overparam.sweeps.check import hydra_knobs
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
+        given = {"max_attempts": self.max_attempts, "fail_fast": self.fail_fast}
+        for key, value in hydra_knobs(OverparamSweeper, given, "sweeper").items():
+            setattr(self, key, value)
         for key, value in typed_run_knobs(config).items():
             OmegaConf.update(config, key, value)
         self.config, self.loader = config, hydra_context.config_loader

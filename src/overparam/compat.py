@@ -1,4 +1,4 @@
-"""Every private or unstable API of Lightning and torch that the lab uses, each with the reason.
+"""Every private or unstable API of Lightning, torch and wandb that the lab uses, each with the reason.
 
 `tests/test_compat.py` checks that each still does what is relied on.
 """
@@ -6,6 +6,7 @@
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -107,3 +108,11 @@ def fake_tensors() -> Iterator[None]:
     """Make tensors with shapes, dtypes and lifetimes, but without memory or values."""
     with FakeTensorMode(allow_non_fake_inputs=True), torch.random.fork_rng(devices=[]):
         yield
+
+
+def mark_synced(file: Path) -> None:
+    """Have `wandb sync` leave out a `.wandb` file, as it does with what it has sent itself.
+
+    W&B marks it so by an empty file, and has no public way to do it for a run that was sent while it was trained.
+    """
+    file.with_suffix(".wandb.synced").touch()

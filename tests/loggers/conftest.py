@@ -9,8 +9,8 @@ def environment(tmp_path, monkeypatch):
     """A key that is accepted anywhere, no settings of the person who runs the tests, a fresh client."""
     import wandb
 
-    for name in ("WANDB_MODE", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("MODE", "ENTITY", "PROJECT", "RUN_GROUP", "TAGS", "NOTES", "SWEEP_ID", "RUN_ID"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     for name in ("CONFIG", "CACHE", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name.lower()))

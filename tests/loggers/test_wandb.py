@@ -1,6 +1,8 @@
 """Against a loopback server that speaks W&B's protocol; nothing here reaches a network."""
 
 import math
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ import pytest
 
 from overparam.loggers import wandb_start
 from overparam.loggers.wandb import wandb_run
+from overparam.loggers.wandb_start import own_id
 from overparam.runs.summary import Summary
 from tests.gate import HANGS, until
 from tests.loggers.wandb_server import WandbServer
@@ -46,6 +49,12 @@ def next_second():
     until(lambda: int(time.time()) > second)
 
 
+def write_metrics(folder, count):
+    """What metrics.csv holds of a killed run's first rows."""
+    rows = [f"{s},{r['train_error']},{r['test_error']}\n" for s, r in zip((0, 1, 2, 10), ROWS, strict=True)]
+    (folder / "metrics.csv").write_text("".join(["step,train_error,test_error\n", *rows[:count]]))
+
+
 def sync(folder):
     runs = [str(path) for path in sorted((folder / "wandb").glob("*run-*"))]
     command = [sys.executable, "-m", "wandb", "sync", "--include-online", "--yes", *runs]
@@ -75,15 +84,15 @@ def assert_complete(run):
 
 def test_online_the_server_has_what_was_logged(server, tmp_path):
     track(tmp_path / "run", notes="a note")
-    assert_complete(server.runs["run-1"])
-    assert server.runs["run-1"]["notes"] == "a note"
+    assert_complete(server.named("run-1"))
+    assert server.named("run-1")["notes"] == "a note"
 
 
 def test_offline_then_sync_gives_the_same(server, tmp_path):
     track(tmp_path / "run", mode="offline")
     assert server.runs == {}
     sync(tmp_path / "run")
-    assert_complete(server.runs["run-1"])
+    assert_complete(server.named("run-1"))
 
 
 def test_without_a_key_nothing_is_asked_and_nothing_is_sent(server, tmp_path, environment):
@@ -107,7 +116,7 @@ def test_a_server_that_is_down_is_asked_once_and_nothing_is_lost(server, tmp_pat
     assert again.requests == 0
     wandb.teardown()
     sync(tmp_path / "run")
-    assert_complete(again.runs["run-1"])
+    assert_complete(again.named("run-1"))
     again.close()
 
 
@@ -119,7 +128,7 @@ def test_a_server_that_is_broken_from_the_start_is_not_waited_for(server, tmp_pa
     assert not server.hung
     server.fault = None
     sync(tmp_path / "run")
-    assert_complete(server.runs["run-1"])
+    assert_complete(server.named("run-1"))
 
 
 @pytest.mark.parametrize("fault", ["500", "429", "drop", "slow"])
@@ -140,7 +149,7 @@ def test_a_server_that_fails_in_the_middle_holds_nothing_up_and_gets_all(server,
     logger.end(summary("run-1"), folder / "weights.pt")
     assert server.faults > 0
     assert not server.hung
-    assert_complete(server.runs["run-1"])
+    assert_complete(server.named("run-1"))
 
 
 @pytest.mark.parametrize("fault", ["500", "slow"])
@@ -161,23 +170,23 @@ def test_a_server_that_stays_broken_bounds_the_end_and_sync_sends_it_later(serve
     server.fault = None
     server.runs.clear()
     sync(folder)
-    assert_complete(server.runs["run-1"])
+    assert_complete(server.named("run-1"))
 
 
 def test_a_resumed_run_continues_its_own_and_repeats_nothing(server, tmp_path):
     track(tmp_path / "run", rows=ROWS[:3], end=False)
-    assert server.runs["run-1"]["exitcode"] == 1
-    track(tmp_path / "run")  # a resumed run evaluates again what came after its checkpoint
-    assert set(server.runs) == {"run-1"}
-    assert_complete(server.runs["run-1"])
+    assert server.named("run-1")["exitcode"] == 1
+    track(tmp_path / "run", step=1)  # a resumed run evaluates again what came after its checkpoint
+    assert len(server.runs) == 1
+    assert_complete(server.named("run-1"))
 
 
 def test_offline_a_resumed_run_repeats_nothing_either(server, tmp_path):
     track(tmp_path / "run", rows=ROWS[:3], end=False, mode="offline")
     next_second()
-    track(tmp_path / "run", mode="offline")
+    track(tmp_path / "run", mode="offline", step=1)
     sync(tmp_path / "run")
-    assert_complete(server.runs["run-1"])
+    assert_complete(server.named("run-1"))
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
@@ -185,44 +194,115 @@ def test_a_resumed_run_sends_what_the_killed_one_could_not(server, tmp_path, mod
     folder = tmp_path / "run"
     track(folder, rows=ROWS[:1], end=False, mode=mode)
     next_second()
-    empty = folder / "wandb" / "offline-run-20260101_000000-run-1" / "run-run-1.wandb"
+    known = (folder / "wandb" / "id").read_text()
+    empty = folder / "wandb" / f"offline-run-20260101_000000-{known}" / f"run-{known}.wandb"
     empty.parent.mkdir()
     empty.write_bytes(b":W&B\xe1\xbe\x00")  # killed before anything was written
-    with (folder / "metrics.csv").open("w") as file:
-        file.write("step,train_error,test_error\n")
-        file.writelines(
-            f"{s},{r['train_error']},{r['test_error']}\n" for s, r in zip((0, 1), ROWS, strict=False)
-        )
-    track(folder, mode=mode)
-    if mode == "offline":
-        sync(folder)
-    assert_complete(server.runs["run-1"])
+    write_metrics(folder, 2)
+    track(folder, mode=mode, step=1)
+    sync(folder)
+    assert_complete(server.named("run-1"))
 
 
 def test_a_failed_run_does_not_leak_into_the_next(server, tmp_path):
     track(tmp_path / "a", identity="run-a", end=False)
     track(tmp_path / "b", identity="run-b")
-    assert server.runs["run-a"]["exitcode"] == 1
-    assert metrics(server.runs["run-b"]) == WANTED
+    assert server.named("run-a")["exitcode"] == 1
+    assert metrics(server.named("run-b")) == WANTED
 
 
 def test_weights_become_an_artifact_when_asked(server, tmp_path):
     track(tmp_path / "run", checkpoints=True)
     (artifact,) = server.artifacts.values()
-    assert artifact["artifactCollectionName"] == "weights-run-1"
+    assert artifact["artifactCollectionName"] == f"weights-{server.named('run-1')['name']}"
     assert artifact["state"] == "COMMITTED"
 
 
-def test_a_failure_told_twice_and_a_second_try_in_the_same_process_are_one_run(server, tmp_path):
+def test_a_failure_told_twice_is_told_once(server, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     logger = wandb_run(run_dir=folder, identity="run-1", sweep="sweep", settings=SETTINGS)
     logger.log_metrics(ROWS[0], step=0)
     logger.finalize("failed")
     logger.finalize("failed")
-    assert server.runs["run-1"]["exitcode"] == 1
+    assert server.named("run-1")["exitcode"] == 1
+
+
+def test_what_starts_anew_is_a_run_of_its_own_whatever_the_server_has(server, tmp_path):
+    """After a failure before the first checkpoint, after its folder was deleted, in another sweep or place."""
+    folder = tmp_path / "run"
+    track(folder, rows=ROWS[:2], end=False)
     track(folder)
-    assert_complete(server.runs["run-1"])
+    shutil.rmtree(folder)
+    track(folder)
+    track(tmp_path / "elsewhere")
+    failed, *others = server.runs.values()
+    assert failed["exitcode"] == 1
+    assert metrics(failed) == WANTED[:2]
+    assert len(others) == 3
+    for run in others:
+        assert_complete(run)
+    assert all(re.fullmatch("sweep-run-1-[0-9a-f]{8}", name) for name in server.runs)
+
+
+def test_a_resumed_run_without_a_record_of_its_own_gets_all_of_its_history(server, tmp_path):
+    folder = tmp_path / "run"
+    track(folder, rows=ROWS[:3], end=False, mode="offline")
+    shutil.rmtree(folder / "wandb")
+    write_metrics(folder, 2)
+    track(folder, step=1)
+    assert_complete(server.named("run-1"))
+
+
+def test_the_id_takes_any_name_of_a_sweep(tmp_path):
+    for name in ("a/b", "naïve #1: x?y", "x" * 300):
+        found = own_id(tmp_path, f"{name}-run-1", continues=False)
+        assert re.fullmatch("[A-Za-z0-9_.-]{1,128}", found)
+        assert own_id(tmp_path, f"{name}-run-1", continues=True) == found
+        assert own_id(tmp_path, f"{name}-run-1", continues=False) != found
+
+
+@pytest.mark.parametrize(("first", "second"), [("offline", "online"), ("online", "online")])
+def test_sync_sends_nothing_again_that_a_resumed_run_has_sent(server, tmp_path, first, second):
+    folder = tmp_path / "run"
+    track(folder, rows=ROWS[:3], end=False, mode=first)
+    write_metrics(folder, 2)
+    time.sleep(1.1)
+    track(folder, step=1, mode=second)
+    assert_complete(server.named("run-1"))
+    sync(folder)
+    assert_complete(server.named("run-1"))
+
+
+def test_the_environment_counts_where_the_config_says_nothing(server, tmp_path, environment):
+    said = {"PROJECT": "mine", "ENTITY": "team", "RUN_GROUP": "g", "TAGS": "a,b", "NOTES": "a note"}
+    for name, value in said.items():
+        environment.setenv(f"WANDB_{name}", value)
+    track(tmp_path / "run")
+    track(tmp_path / "other", identity="run-2", project="p", entity="e", tags=["t"], notes="n")
+    keys = ("project", "entity", "group", "tags", "notes")
+    first, second = server.named("run-1"), server.named("run-2")
+    assert [first[key] for key in keys] == ["mine", "team", "g", ["a", "b"], "a note"]
+    assert [second[key] for key in keys] == ["p", "e", "g", ["t"], "n"]
+
+
+def test_without_either_the_project_is_the_labs(server, tmp_path):
+    track(tmp_path / "run", project=None, entity=None)
+    assert server.named("run-1")["project"] == wandb_start.DEFAULT_PROJECT
+
+
+def test_an_error_of_wandbs_costs_a_warning(environment, tmp_path, caplog):
+    def refuse(*_, **__):
+        raise PermissionError("no writable home")
+
+    environment.setattr("wandb.sdk.wandb_run.Run.log", refuse)
+    environment.setattr("wandb.Artifact.add_file", refuse)
+    track(tmp_path / "run", mode="offline", checkpoints=True)
+    environment.setattr("wandb.setup", refuse)
+    track(tmp_path / "second", mode="offline")
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.partition(" (")[0] for message in told] == ["W&B failed", "W&B does not start"]
+    assert all("no writable home" in message for message in told)
 
 
 def test_a_row_of_an_earlier_step_reaches_wandb_too(server, tmp_path):
@@ -236,7 +316,7 @@ def test_a_row_of_an_earlier_step_reaches_wandb_too(server, tmp_path):
     logger.end(summary("run-1"), folder / "weights.pt")
     rows = [
         {key: row[key] for key in ("_step", "loss", "lr") if key in row}
-        for row in server.runs["run-1"]["history"]
+        for row in server.named("run-1")["history"]
     ]
     assert rows == [
         {"_step": 0, "loss": 1.0},

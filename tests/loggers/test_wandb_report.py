@@ -44,7 +44,7 @@ def assert_logged(run):
 
 def test_the_figures_and_the_table_are_a_report_run_of_the_sweep(server, folder):
     log(folder)
-    assert_logged(server.runs["report-sweep"])
+    assert_logged(server.named("report-sweep"))
 
 
 def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server, folder):
@@ -57,7 +57,7 @@ def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server,
         capture_output=True,
         cwd=folder,
     )
-    assert_logged(server.runs["report-sweep"])
+    assert_logged(server.named("report-sweep"))
 
 
 def test_the_view_plots_test_error_against_p_over_n_and_every_swept_key(server):

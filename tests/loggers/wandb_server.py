@@ -50,6 +50,11 @@ class WandbServer(ThreadingHTTPServer):
         empty |= {"jobType": None, "tags": [], "notes": None, "config": {}, "summary": {}, "history": []}
         return self.runs.setdefault(name, {**empty, "files": [], "exitcode": None, "starts": 0})
 
+    def named(self, shown):
+        """The one run that is shown under a name."""
+        (run,) = [run for run in self.runs.values() if run["displayName"] == shown]
+        return run
+
     def bucket(self, run):
         project = {"id": "1", "name": run["project"], "entity": {"id": "1", "name": run["entity"]}}
         keys = ("name", "displayName", "tags", "notes", "group", "jobType")
@@ -70,7 +75,7 @@ class WandbServer(ThreadingHTTPServer):
             **{
                 "sweepName": None,
                 "projectId": "1",
-                "state": "running",
+                "state": {None: "running", 0: "finished"}.get(run["exitcode"], "failed"),
                 "stopped": False,
                 "shouldStop": False,
             },
@@ -100,6 +105,11 @@ class WandbServer(ThreadingHTTPServer):
             run["config"] = json.loads(v["config"]) if v.get("config") else run["config"]
             run["summary"] = json.loads(v["summaryMetrics"]) if v.get("summaryMetrics") else run["summary"]
             return {"upsertBucket": {"bucket": self.bucket(run), "inserted": run["starts"] == 1}}
+        if operation == "Run":
+            extra = {"readOnly": False, "systemMetrics": "{}", "commit": None, "historyKeys": None}
+            user = {"name": "lab", "username": "lab"}
+            run = {**self.bucket(self.runs[name]), **extra, "user": user} if name in self.runs else None
+            return {"project": {"internalId": "1", "run": run}}
         if operation == "RunResumeStatus":
             run = self.runs.get(name)
             home = {"id": "1", "name": project, "entity": {"id": "1", "name": entity}}

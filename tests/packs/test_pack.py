@@ -9,8 +9,8 @@ from overparam.packs.pack import train_pack
 from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
-from overparam.runs.state import AlreadyRunning, lock, read_failure
-from overparam.training.evaluation import Diverged, Evaluation
+from overparam.runs.state import AlreadyRunning, Diverged, lock, read_failure
+from overparam.training.evaluation import Evaluation
 from overparam.training.run import train
 from tests.conftest import read_json
 

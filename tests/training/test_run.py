@@ -12,8 +12,7 @@ from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import MetricsTable, read_metrics
 from overparam.runs.identity import run_directory
 from overparam.runs.provenance import resumed_at
-from overparam.runs.state import AlreadyRunning, lock, read_failure
-from overparam.training.evaluation import Diverged
+from overparam.runs.state import AlreadyRunning, Diverged, lock, read_failure
 from overparam.training.run import train
 from tests.conftest import ENVIRONMENT, ROOT, read_json
 from tests.gate import Gate

@@ -3,8 +3,10 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
 from overparam.errors import ExpectedError, fail
@@ -21,11 +23,42 @@ def start_hydra(run: Callable[[], object]) -> int:
         use_callers_files(_config_dir(sys.argv[1:]))
         run()
     except (ExpectedError, HydraException, OmegaConfBaseException) as error:
-        return fail(error)
+        return fail(what_to_install(str(error)) or error)
+    except (RuntimeError, ImportError) as error:
+        if needed := what_to_install(str(error)):
+            return fail(needed)
+        raise
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
     return 0
+
+
+# Launchers and sweepers of other packages: by a word of their config's or class's name, the plugin, what to install.
+PLUGINS = {
+    "ray": ("hydra_ray_launcher", "overparam[ray]"),
+    "submitit": ("hydra_submitit_launcher", "overparam[slurm]"),
+    "optuna": ("hydra_optuna_sweeper", "overparam[optuna]"),
+    "joblib": ("hydra_joblib_launcher", "hydra-joblib-launcher"),
+    "rq": ("hydra_rq_launcher", "hydra-rq-launcher"),
+    "ax": ("hydra_ax_sweeper", "hydra-ax-sweeper"),
+    "nevergrad": ("hydra_nevergrad_sweeper", "hydra-nevergrad-sweeper"),
+}
+
+
+def what_to_install(message: str) -> str | None:
+    """Return what to install, if an error's message is about a launcher or sweeper whose package is missing.
+
+    Example:
+        >>> what_to_install("Could not find 'hydra/launcher/rq'")
+        "hydra/launcher/rq is missing: pip install 'hydra-rq-launcher'"
+    """
+    named = r"hydra/(?:launcher|sweeper)/|hydra_plugins\.hydra_"
+    for word, (plugin, package) in PLUGINS.items():
+        found = re.search(rf"(?:{named}){word}\w*", message)
+        if found and find_spec(f"hydra_plugins.{plugin}") is None:
+            return f"{found[0]} is missing: pip install '{package}'"
+    return None
 
 
 def _config_dir(arguments: Sequence[str]) -> str | None:

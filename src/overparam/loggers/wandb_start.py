@@ -2,17 +2,58 @@
 
 import logging
 import os
+import re
+import secrets
 import time
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from overparam.runs.state import describe
+
 log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "online", "offline", "disabled"]
+DEFAULT_PROJECT = "overparam"
 RETRY_SECONDS = (
     300.0  # a server that did not answer is left alone this long, so that a sweep waits once, not per run
 )
 _unreachable_until = 0.0
+
+
+def said(value: Any, variable: str, default: Any = None) -> Any:
+    """Return what the config says, or if it says nothing the environment, or if that does not either `default`.
+
+    `wandb.init` looks into its environment variables too, but only for what it is not given.
+    """
+    return value if value is not None else os.environ.get(variable) or default
+
+
+def own_id(directory: Path, name: str, continues: bool) -> str:
+    """Return the id of a directory's W&B run, and record it in `wandb/id` there.
+
+    What starts anew gets an id that no run has ever had, on any server that it may be sent to later: its history must
+    not be added to that of another run of the same name.
+
+    Args:
+        directory: the directory.
+        name: what the id begins with.
+        continues: whether the W&B run of the directory is continued, if it has one.
+    """
+    file = directory / "wandb" / "id"
+    if asked_by_agent():
+        found = os.environ["WANDB_RUN_ID"]
+    elif continues and file.exists() and (known := file.read_text()):
+        return known
+    else:
+        found = f"{re.sub('[^A-Za-z0-9_.-]', '-', name)[:119]}-{secrets.token_hex(4)}"  # W&B takes 128
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(found)
+    return found
+
+
+def asked_by_agent() -> bool:
+    """Whether a W&B agent started this process, for one point of its sweep and as a run that the agent named."""
+    return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
 
 
 def has_key() -> bool:
@@ -24,21 +65,44 @@ def has_key() -> bool:
     return bool(wandb.login(prompt=False, verify=False))
 
 
-def start(
-    *,
-    mode: Mode,
-    directory: Path,
-    identity: str,
-    init_timeout: float = 10.0,
-    finish_timeout: float = 30.0,
-    **arguments: Any,
-) -> Any:
-    """Start or continue the W&B run with the id `identity`; offline if the server does not answer in time.
+def start(*, mode: Mode, directory: Path, **arguments: Any) -> Any:
+    """Start or continue a W&B run; see `_start`. Where W&B cannot be started at all, the run goes nowhere.
 
     Args:
         mode: "auto" is what WANDB_MODE says, else online if there is a key and offline if not.
         directory: W&B's files go to `wandb/` in it.
-        identity: id and name of the run.
+        arguments: see `_start`.
+    """
+    import wandb
+
+    try:
+        return _start(mode=mode, directory=directory, **arguments)
+    except Exception as error:
+        log.warning("W&B does not start (%s): nothing is logged to it", describe(error))
+        return wandb.init(mode="disabled")
+
+
+def _start(
+    *,
+    mode: Mode,
+    directory: Path,
+    run_id: str,
+    group: str,
+    project: str | None = None,
+    entity: str | None = None,
+    init_timeout: float = 10.0,
+    finish_timeout: float = 30.0,
+    **arguments: Any,
+) -> Any:
+    """Start or continue the W&B run with the id `run_id`; offline if the server does not answer in time.
+
+    Args:
+        mode: see `start`.
+        directory: see `start`.
+        run_id: id of the run; a W&B agent's run has the id that the agent chose.
+        group: W&B's group, if WANDB_RUN_GROUP does not say another.
+        project: W&B's project; None is WANDB_PROJECT, or `DEFAULT_PROJECT`.
+        entity: W&B's user or team; None is WANDB_ENTITY, or the account's default.
         init_timeout: seconds to wait for the server before logging offline.
         finish_timeout: seconds to wait at the end for what is still to be sent.
         arguments: what else `wandb.init` takes.
@@ -53,6 +117,7 @@ def start(
         silent=True,
         init_timeout=init_timeout,
         finish_timeout=finish_timeout,
+        finish_timeout_raises=True,
         x_transaction_log_flush_interval=1.0,  # what a killed run had logged is on disk
         # Code, packages, machine and output are in the run's directory already: 0.15 s a run saved.
         disable_git=True,
@@ -62,7 +127,12 @@ def start(
         x_save_requirements=False,
     )
     # W&B's background process may have been started in another directory.
-    arguments |= {"id": identity, "name": identity, "dir": directory.absolute(), "settings": settings}
+    arguments |= {"id": run_id, "dir": directory.absolute(), "settings": settings}
+    arguments |= {
+        "project": said(project, "WANDB_PROJECT", DEFAULT_PROJECT),
+        "entity": said(entity, "WANDB_ENTITY"),
+        "group": said(None, "WANDB_RUN_GROUP", group),
+    }
     # "create_new": with several runs in one process each has its own.
     arguments |= {"resume": "allow", "reinit": "create_new"}
     if mode == "online" and not _answers(init_timeout):
@@ -73,11 +143,34 @@ def start(
         except wandb.Error as error:
             reason = str(error).splitlines()[0]
             log.warning(
-                "W&B refuses (%s): logging offline, `wandb sync --id %s` sends it later", reason, identity
+                "W&B refuses (%s): logging offline, `wandb sync --id %s` sends it later", reason, run_id
             )
             # W&B's background process keeps the id of a failed start taken.
-            return wandb.init(mode="offline", **{**arguments, "id": f"{identity}-offline"})
+            return wandb.init(mode="offline", **{**arguments, "id": f"{run_id}-offline"})
     return wandb.init(mode="disabled" if mode == "disabled" else "offline", **arguments)
+
+
+def finish(run: Any, exit_code: int) -> None:
+    """End a W&B run, and see to it that `wandb sync` sends what the server lacks and nothing else.
+
+    Sent again, rows that the server has would be there twice.
+    """
+    import wandb
+
+    from overparam.compat import mark_synced  # a report is made without the weight of Lightning
+
+    files = Path(run.dir).parent
+    try:
+        run.finish(exit_code=exit_code)
+        if run.offline or run.disabled:
+            return
+        # W&B does not say whether it gave up sending. The run's end is the last that is sent.
+        if wandb.Api(timeout=10).run(run.path).state in ("finished", "failed"):
+            mark_synced(files / f"run-{run.id}.wandb")
+            return
+    except Exception as error:
+        log.debug("the end of %s: %s", run.path, describe(error))
+    log.warning("W&B may lack some of %s: `wandb sync --include-online %s` sends it", run.name, files)
 
 
 def _answers(timeout: float) -> bool:

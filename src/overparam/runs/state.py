@@ -27,6 +27,10 @@ class RunStopped(Exception):
     """The process that trained a run was asked to stop, and did; the run has not failed and can continue."""
 
 
+class Diverged(ExpectedError):
+    """The training loss of a run is no longer finite."""
+
+
 class AlreadyRunning(ExpectedError):
     """Another process is training this run."""
 

@@ -1,7 +1,7 @@
 """What is wrong with a sweep, said in one line before any of its runs starts."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +52,19 @@ def does_not_fit(cfgs: Sequence[DictConfig], offer: Offer) -> str | None:
                 f"such runs"
             )
     return None
+
+
+def hydra_knobs(plugin: Callable[..., Any], knobs: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return the knobs of a launcher or sweeper as its annotations say them.
+
+    Args:
+        plugin: its class.
+        knobs: what it was given.
+        section: "launcher" or "sweeper".
+
+    Raises:
+        ConfigError: if a value has the wrong type or range.
+    """
+    from overparam.training.knobs import typed
+
+    return typed(plugin, knobs, prefix=f"hydra.{section}.")

@@ -1,6 +1,7 @@
 """What a launcher has for the runs of a sweep: its own word, or for launchers of others an adapter's."""
 
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from overparam.compat_hydra import BASIC_LAUNCHER
@@ -66,6 +67,15 @@ class _Basic:
         pass
 
 
+def _below(least: Mapping[str, int], knobs: Mapping[str, Any], prefix: str) -> str | None:
+    """Return which of a launcher's knobs is below the least that means something, or None."""
+    for key, lowest in least.items():
+        value = knobs.get(key)
+        if isinstance(value, int | float) and not value >= lowest:
+            return f"hydra.launcher.{prefix}{key} must be {lowest} or more, got {value}"
+    return None
+
+
 class _Ray:
     """hydra-ray-launcher, on this machine or a cluster."""
 
@@ -76,8 +86,10 @@ class _Ray:
 
     @property
     def obstacle(self) -> str | None:
-        if self.ray.init.get("address") != "local":
-            return None
+        below = _below({"num_cpus": 0, "num_gpus": 0, "max_retries": -1}, self.ray.remote, "ray.remote.")
+        below = below or _below({"num_cpus": 1, "num_gpus": 0}, self.ray.init, "ray.init.")
+        if below or self.ray.init.get("address") != "local":
+            return below
         asked, given = self.ray.remote.get("num_gpus") or 0, self.ray.init.get("num_gpus")
         there = len(visible_gpus()) if given is None else given
         if asked <= there:
@@ -92,9 +104,21 @@ class _Submitit:
     """hydra-submitit-launcher, on SLURM or this machine."""
 
     needs_isolation = True
+    positive = (
+        "nodes",
+        "tasks_per_node",
+        "cpus_per_task",
+        "gpus_per_node",
+        "timeout_min",
+        "array_parallelism",
+    )
 
     def __init__(self, launcher: Any) -> None:
         self.params = launcher.params
+
+    @property
+    def obstacle(self) -> str | None:
+        return _below({**dict.fromkeys(self.positive, 1), "max_num_timeout": 0}, self.params, "")
 
     @property
     def processes_per_run(self) -> int:

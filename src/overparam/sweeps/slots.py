@@ -20,16 +20,11 @@ def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
         ['0,1', '2,3']
 
     Raises:
-        ConfigError: if `runs_per_gpu` is neither an integer nor one over an integer, or no slot remains.
+        ConfigError: see `gpus_per_run`; and if no slot remains.
     """
-    if runs_per_gpu >= 1 and runs_per_gpu == int(runs_per_gpu):
+    size = gpus_per_run(runs_per_gpu)
+    if runs_per_gpu >= 1:
         return [str(device) for _ in range(int(runs_per_gpu)) for device in devices]
-    size = round(1 / runs_per_gpu) if 0 < runs_per_gpu < 1 else 0
-    if not size or abs(size * runs_per_gpu - 1) > 0.01:
-        raise ConfigError(
-            f"hydra.launcher.runs_per_gpu must be 1, 2, ... runs on a GPU, or 0.5, 0.25, ... for runs on "
-            f"2, 4, ... GPUs each; got {runs_per_gpu:g}"
-        )
     if size > len(devices):
         raise ConfigError(
             f"hydra.launcher.runs_per_gpu={runs_per_gpu:g} gives a run {size} GPUs, "
@@ -37,6 +32,23 @@ def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
         )
     groups = [devices[i : i + size] for i in range(0, len(devices) - size + 1, size)]
     return [",".join(str(device) for device in group) for group in groups]
+
+
+def gpus_per_run(runs_per_gpu: float) -> int:
+    """Return how many GPUs a run has, of which it may share the one.
+
+    Raises:
+        ConfigError: if `runs_per_gpu` is neither a positive integer nor one over an integer.
+    """
+    size = round(1 / runs_per_gpu) if 0 < runs_per_gpu < 1 else 1
+    if runs_per_gpu > 0 and (
+        runs_per_gpu % 1 == 0 if runs_per_gpu >= 1 else abs(size * runs_per_gpu - 1) <= 0.01
+    ):
+        return size
+    raise ConfigError(
+        f"hydra.launcher.runs_per_gpu must be 1, 2, ... runs on a GPU, or 0.5, 0.25, ... for runs on "
+        f"2, 4, ... GPUs each, got {runs_per_gpu:g}"
+    )
 
 
 def visible_gpus() -> list[str]:

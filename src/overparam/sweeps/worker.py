@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from overparam.runs.state import AlreadyRunning, RunDied, RunFailed, RunStopped, describe
+from overparam.runs.state import AlreadyRunning, Diverged, RunDied, RunFailed, RunStopped, describe
 
 TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGTERM
 
@@ -92,7 +92,9 @@ def _serve(connection: Connection, function: Callable[[Any], Any], environment: 
             result = function(argument)
         except Exception as error:
             # Only exceptions that are sure to be pickled are sent; the traceback is in the run's directory.
-            result = error if type(error) in (AlreadyRunning, RunFailed) else RunFailed(describe(error))
+            result = (
+                error if type(error) in (AlreadyRunning, Diverged, RunFailed) else RunFailed(describe(error))
+            )
         except SystemExit:  # what Lightning makes of SIGTERM
             os._exit(TERMINATED)
         connection.send(result)

@@ -10,8 +10,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from overparam.errors import ConfigError, ExpectedError
+from overparam.errors import ConfigError
 from overparam.ranges import PositiveInt
+from overparam.runs.state import Diverged
 from overparam.training.module import NEVER
 from overparam.training.objective import Loss, error
 
@@ -20,10 +21,6 @@ COLUMNS = (
     *("step", "train_loss", "train_error", "train_error_clean", "train_error_noisy"),
     *("test_loss", "test_error", "val_loss", "val_error"),
 )
-
-
-class Diverged(ExpectedError):
-    """The training loss is no longer finite."""
 
 
 class Evaluated(Protocol):

@@ -21,6 +21,8 @@ from torch.distributed.tensor import DTensor
 from overparam import compat
 from overparam.allocator import keep_freed_memory
 from overparam.loggers.metrics_table import MetricsTable
+from overparam.loggers.wandb import wandb_run
+from overparam.loggers.wandb_start import asked_by_agent
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
 from overparam.runs.identity import flat_values
@@ -103,6 +105,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     run_dir = Path(cfg.paths.run)
     parts = assemble(cfg)
     if (finished := finished_summary(run_dir, cfg.get("retrain", False))) is not None:
+        log_for_agent(cfg, finished)
         return finished
     parts.require_data()
     trainer = build_trainer(cfg, parts.data, logger=False)  # what Lightning refuses, it refuses here
@@ -115,6 +118,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     try:
         with lock(run_dir):
             if (finished := read_summary(run_dir)) is not None:  # by another process, since we looked
+                log_for_agent(cfg, finished)
                 return finished
             try:
                 with interruptible():
@@ -271,13 +275,35 @@ def open_run(member: Member) -> None:
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
     member.loggers = [MetricsTable(run_dir, member.step)]
+    member.loggers += [
+        open_logger(cfg, settings, name, node, member.step) for name, node in nodes(cfg, "logger").items()
+    ]
+
+
+def open_logger(cfg: DictConfig, settings: dict[str, Any], name: str, node: DictConfig, step: int) -> Any:
+    """Return the logger that a node describes, for a run that begins or continues at `step`."""
+    run_dir = Path(cfg.paths.run)
     offered = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": settings}
+    offered["step"] = step
+    asked = compat.parameter_names(target(name, node)) & offered.keys()
+    logger = build(name, node, **{key: offered[key] for key in asked})
+    if "settings" not in asked:
+        logger.log_hyperparams(settings)
+    return logger
+
+
+def log_for_agent(cfg: DictConfig, finished: dict[str, Any]) -> None:
+    """Log a run that was finished before as the run of the W&B agent that asks for it, if one does.
+
+    The agent's sweep waits for the metric of each run that it starts.
+    """
+    if not asked_by_agent():
+        return
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     for name, node in nodes(cfg, "logger").items():
-        asked = compat.parameter_names(target(name, node)) & offered.keys()
-        logger = build(name, node, **{key: offered[key] for key in asked})
-        if "settings" not in asked:
-            logger.log_hyperparams(settings)
-        member.loggers.append(logger)
+        if target(name, node) is wandb_run:
+            logger = open_logger(cfg, settings, name, node, finished["steps"])
+            logger.close(finished, Path(cfg.paths.run) / WEIGHTS)
 
 
 def fail_loggers(member: Member) -> None:
