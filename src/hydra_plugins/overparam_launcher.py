@@ -24,14 +24,12 @@ def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
 
 def isolate(cfg: DictConfig) -> float | None:
     """Train a config in a process of its own, so that a crash is a failed run, not a lost job."""
-    import signal
-    import sys
-
+    from overparam.errors import end_on_sigterm
     from overparam.runs.identity import resolved_values
     from overparam.sweeps.pool import run_all
 
     # A job that is asked to stop does so at once, and is no failure: the run continues when a job starts again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     resolved = OmegaConf.create(resolved_values(cfg))
     (result,) = run_all(train_job, [(resolved, [])], [{}], _record_death)
     if isinstance(result, Exception):

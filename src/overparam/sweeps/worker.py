@@ -9,9 +9,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from overparam.errors import TERMINATED, Terminated
 from overparam.runs.state import AlreadyRunning, RunDied, RunFailed, RunStopped, describe
-
-TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGTERM
 
 
 class Worker:
@@ -93,7 +92,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], environment: 
         except Exception as error:
             # Only exceptions that are sure to be pickled are sent; the traceback is in the run's directory.
             result = error if type(error) in (AlreadyRunning, RunFailed) else RunFailed(describe(error))
-        except SystemExit:  # what Lightning makes of SIGTERM
+        except Terminated:
             os._exit(TERMINATED)
         connection.send(result)
 

@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from overparam import compat
 from overparam.allocator import keep_freed_memory
+from overparam.errors import Terminated
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
@@ -119,11 +120,6 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
             try:
                 with interruptible():
                     return _train_alone(member, show)
-            except compat.SIGTERMException:
-                raise  # told to end: not a failure, the run can continue
-            except SystemExit as error:
-                record_failure(run_dir, f"it ended itself, sys.exit({error.code})", traceback.format_exc())
-                raise RunFailed(f"{run_dir} ended itself, sys.exit({error.code})") from error
             except Exception as error:
                 record_failure(run_dir, describe(error), traceback.format_exc())
                 traceback.clear_frames(error.__traceback__)  # they hold the network, and a sweep goes on
@@ -134,14 +130,21 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C be Ctrl-C: Lightning answers it with an exit."""
+    """Tell the ways apart in which training ends the process: Ctrl-C, SIGTERM, and an exit of its own, a failure.
+
+    Lightning answers Ctrl-C with an exit, and SIGTERM with one of code 0.
+    """
     try:
         yield
+    except Terminated:
+        raise
+    except compat.SIGTERMException:
+        raise Terminated from None
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from None
-        raise
+        raise RunFailed(f"it ended itself, sys.exit({error.code})") from error
 
 
 class Alone:
