@@ -17,8 +17,10 @@ from omegaconf import DictConfig
 from overparam.compat_hydra import result_of
 from overparam.errors import ExpectedError
 from overparam.runs.code import other_code
+from overparam.runs.damage import damage
 from overparam.runs.provenance import export_command_line
 from overparam.runs.state import (
+    REPLACED,
     AlreadyRunning,
     Failure,
     FirstFailure,
@@ -92,6 +94,11 @@ def run_sweep(
     if master.retrain:
         finished = [run for run in finished if run.directory not in outdated]
     done = {run.directory for run in finished}
+    damaged = {
+        run.directory: said for run in runs if run.directory not in done and (said := damage(run.directory))
+    }
+    for directory, said in damaged.items():
+        log.warning("%s: %s; it is set aside in %s and trained again", directory, said, REPLACED)
     failed: dict[Path, Failure] = {}
     todo = []
     for run in runs:
@@ -106,10 +113,9 @@ def run_sweep(
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
-        if master.retrain:
-            for directory in outdated:
-                with suppress(AlreadyRunning):  # another sweep trains it again
-                    set_aside(directory)
+        for directory in (*damaged, *(outdated if master.retrain else ())):
+            with suppress(AlreadyRunning):  # another sweep trains it again
+                set_aside(directory)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         slots = offer.slots
