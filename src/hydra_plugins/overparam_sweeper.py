@@ -24,13 +24,20 @@ class OverparamSweeper(Sweeper):
         params: the grid, values by key.
         max_attempts: how often a run may fail before the same command tries it no more.
         fail_fast: whether the sweep ends at the first failure.
+        max_run_seconds: how long a run may take; launchers read it from the config.
     """
 
     config: DictConfig
     launcher: Launcher
 
-    def __init__(self, params: dict[str, str] | None, max_attempts: int, fail_fast: bool) -> None:
-        self.params = params or {}
+    def __init__(
+        self,
+        params: dict[str, str] | None,
+        max_attempts: int,
+        fail_fast: bool,
+        max_run_seconds: float | None = None,
+    ) -> None:
+        self.params, self.max_run_seconds = params or {}, max_run_seconds
         self.max_attempts, self.fail_fast = max_attempts, fail_fast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -2,14 +2,16 @@
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from overparam.errors import ExpectedError
+from overparam.locks import is_held, locked
 from overparam.runs.damage import damage, read_object, set_file_aside, what_is_wrong
 from overparam.runs.summary import SUMMARY, write_json
 
@@ -66,21 +68,15 @@ def state(run_dir: Path) -> State:
     return State.FAILED if read_failure(run_dir) else State.WAITING
 
 
-def lock(run_dir: Path) -> FileLock:
-    """Return the lock a process holds while it trains the run; however the process ends, so does the lock."""
+def lock(run_dir: Path) -> AbstractContextManager[None]:
+    """Return the lock a process holds while it trains the run."""
     # `is_locked` takes the lock for an instant to test it, so a second try may be needed.
-    return FileLock(run_dir / LOCK, timeout=1, poll_interval=0.02)
+    return locked(run_dir / LOCK, timeout=1)
 
 
 def is_locked(run_dir: Path) -> bool:
     """Return whether some process is training the run."""
-    if not (run_dir / LOCK).exists():
-        return False
-    try:
-        with FileLock(run_dir / LOCK, blocking=False):
-            return False
-    except Timeout:
-        return True
+    return is_held(run_dir / LOCK)
 
 
 def set_aside(run_dir: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from overparam.runs.state import (
     set_aside,
     state,
 )
-from overparam.sweeps.check import check
+from overparam.sweeps.check import check, check_limit
 from overparam.sweeps.grid import Job, Run, expand
 from overparam.sweeps.offer import Offer
 from overparam.sweeps.progress import Progress, print_failures
@@ -109,6 +109,7 @@ def run_sweep(
             todo.append(run)
     given_up = f", {len(failed)} given up" if failed else ""
     offer = Offer(launcher)
+    check_limit(master.hydra.sweeper.get("max_run_seconds"), offer)
     parts = check(todo, offer) if todo else {}
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
@@ -136,12 +137,25 @@ def run_sweep(
         failed |= progress.failed
         failed = {run_dir: failure for run_dir, failure in failed.items() if state(run_dir) != State.FINISHED}
     ended = [run.directory.parent for run in runs if state(run.directory) == State.FINISHED]
-    for folder in dict.fromkeys(ended):
-        report(folder)
+    unreported = _report(dict.fromkeys(ended), report)
     if failed:
         print_failures(failed)
         raise SweepFailed(_advice(failed, len(runs), max_attempts))
+    if unreported:
+        raise SweepFailed(f"all runs are finished, but {unreported}; the same command makes it")
     return results
+
+
+def _report(folders: Iterable[Path], report: Callable[[Path], object]) -> str | None:
+    """Report on folders; return why the last of those failed that could not be written, as on a full disk."""
+    problem = None
+    for folder in folders:
+        try:
+            report(folder)
+        except OSError as error:
+            problem = f"the report of {folder} could not be written: {describe(error)}"
+            log.warning(problem)
+    return problem
 
 
 def made_by_other_code(finished: Sequence[Run]) -> dict[Path, str]:
