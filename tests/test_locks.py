@@ -55,7 +55,8 @@ def hold_and_die(path: Path) -> None:
         raise OSError(errno.ENOLCK, "no locks")
 
     fcntl.flock = flock  # type: ignore[assignment]
-    locked(path).__enter__()
+    held = locked(path)
+    held.__enter__()
     os._exit(0)
 
 

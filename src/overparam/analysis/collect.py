@@ -205,7 +205,7 @@ def _record(run_dir: Path) -> dict[str, Any]:
         except Exception as error:  # YAML and OmegaConf have many for what is no config
             reason = reason or f"{CONFIG} is damaged ({what_is_wrong(error)})"
     else:
-        summary["regime"] = regime(summary["train_error"], summary["interpolation_step"])
+        summary["regime"] = regime(summary.get("train_error"), summary.get("interpolation_step"))
     values = summary.pop("config")
     if "init_from.sha256" in values:
         values["init_from"] = "pretrained"  # beside the hash, which differs from seed to seed
