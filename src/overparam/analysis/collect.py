@@ -16,7 +16,6 @@ import csv
 import io
 import json
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -29,7 +28,7 @@ from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
 from overparam.runs.identity import NEUTRAL, flat_values, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
 from overparam.runs.state import describe, read_failure
-from overparam.runs.summary import Summary, read_summary, regime
+from overparam.runs.summary import Summary, read_summary, regime, whole
 
 log = logging.getLogger(__name__)
 
@@ -183,13 +182,19 @@ def _cached_fingerprint(path: Path) -> str | None:
 
 def _write_cache(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
     for path, table in tables.items():
-        temporary = path.with_suffix(f".{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            table.write_parquet(temporary, metadata={"made_from": made_from})
-            temporary.replace(path)
+            with whole(path) as file:
+                file.write_bytes(as_parquet(table, made_from=made_from))
         except OSError:
-            return  # a folder that may not be written to: nothing is kept, nothing is lost
+            return  # a folder that may not be written to, a full disk: nothing is kept, nothing is lost
+
+
+def as_parquet(table: pl.DataFrame, **metadata: str) -> bytes:
+    """Return a table as the content of a Parquet file; polars has an error of its own for a disk that is full."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, metadata=metadata)
+    return buffer.getvalue()
 
 
 def _record(run_dir: Path) -> dict[str, Any]:

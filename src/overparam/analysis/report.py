@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import short_name, value_text
-from overparam.analysis.collect import collect, collect_steps, measured, swept, with_last_logged
+from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, swept, with_last_logged
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
 from overparam.analysis.lines import line_figure
@@ -162,7 +162,7 @@ def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Pat
     for name, table in (("runs", runs), ("steps", steps)):
         files += [out / f"{name}.parquet", out / f"{name}.csv"]
         with whole(files[-2]) as file:
-            table.write_parquet(file)
+            file.write_bytes(as_parquet(table))
         lists = [key for key, dtype in table.schema.items() if isinstance(dtype, pl.List)]
         with whole(files[-1]) as file:
             table.with_columns(pl.col(lists).map_elements(_json, return_dtype=pl.String)).write_csv(file)
