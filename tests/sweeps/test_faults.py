@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,8 +33,8 @@ def full(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
 
 
 def hang(_: Any) -> None:
-    """Called in a worker."""
-    signal.pause()
+    """Called in a worker: long enough that nobody waits for it."""
+    time.sleep(30)
 
 
 def test_a_job_that_takes_too_long_is_killed() -> None:
