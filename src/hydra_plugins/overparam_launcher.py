@@ -1,6 +1,7 @@
 """A Hydra launcher for the devices of one machine: long-lived worker processes, one device slot each."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -26,19 +27,27 @@ def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
 
 def isolate(cfg: DictConfig) -> float | None:
     """Train a config in a process of its own, so that a crash is a failed run, not a lost job."""
-    import signal
-    import sys
+    from hydra.core.hydra_config import HydraConfig
 
+    from overparam.errors import end_on_sigterm
     from overparam.runs.identity import resolved_values
     from overparam.sweeps.pool import run_all
 
     # A job that is asked to stop does so at once, and is no failure: the run continues when a job starts again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     resolved = OmegaConf.create(resolved_values(cfg))
-    (result,) = run_all(train_job, [(resolved, [])], [{}], _record_death)
+    limit = partial(_seconds, HydraConfig.get().sweeper.get("max_run_seconds"))
+    (result,) = run_all(train_job, [(resolved, [])], [{}], _record_death, limit=limit)
     if isinstance(result, Exception):
         raise result
     return result
+
+
+def _seconds(each: float | None, job: tuple[DictConfig, list[str]]) -> float | None:
+    """Return how long a job may take, as many times what a run may as it has runs."""
+    from overparam.packs.job import members
+
+    return None if each is None else each * len(members(job[0]))
 
 
 def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
@@ -62,7 +71,7 @@ class LocalLauncher(Launcher):
         cpu_slots: runs at a time on the CPU; None is the number of cores over `cpu_threads`.
     """
 
-    fails_fast = True
+    fails_fast = limits_time = True
 
     def __init__(
         self,
@@ -127,8 +136,9 @@ class LocalLauncher(Launcher):
 
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once
         fail_fast = self.config.hydra.sweeper.get("fail_fast", False)
+        limit = partial(_seconds, self.config.hydra.sweeper.get("max_run_seconds"))
         jobs = map(job, job_overrides)
-        results = run_all(train_job, jobs, self.environments(), _record_death, reuse, fail_fast)
+        results = run_all(train_job, jobs, self.environments(), _record_death, reuse, fail_fast, limit)
         return [_returned(*pair) for pair in zip(job_overrides, results, strict=True)]
 
 

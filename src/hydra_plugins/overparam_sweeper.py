@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.overparam_launcher import isolate
-from overparam.ranges import PositiveInt
+from overparam.ranges import PositiveFloat, PositiveInt
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,20 @@ class OverparamSweeper(Sweeper):
         params: the grid, values by key.
         max_attempts: how often a run may fail before the same command tries it no more.
         fail_fast: whether the sweep ends at the first failure.
+        max_run_seconds: how long a run may take; launchers read it from the config.
     """
 
     config: DictConfig
     launcher: Launcher
 
-    def __init__(self, params: dict[str, str] | None, max_attempts: PositiveInt, fail_fast: bool) -> None:
-        self.params = params or {}
+    def __init__(
+        self,
+        params: dict[str, str] | None,
+        max_attempts: PositiveInt,
+        fail_fast: bool,
+        max_run_seconds: PositiveFloat | None = None,
+    ) -> None:
+        self.params, self.max_run_seconds = params or {}, max_run_seconds
         self.max_attempts, self.fail_fast = max_attempts, fail_fast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

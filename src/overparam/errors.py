@@ -1,8 +1,11 @@
 """What a person who gives a command can get wrong or meet, and how every command says it."""
 
+import signal
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+TERMINATED = 128 + signal.SIGTERM  # exit code of a process that obeyed SIGTERM
 
 
 class ExpectedError(Exception):
@@ -11,6 +14,22 @@ class ExpectedError(Exception):
 
 class ConfigError(ExpectedError):
     """A run that cannot be started as asked; the message is one line: what is wrong and what to do."""
+
+
+class Terminated(SystemExit):
+    """The process was sent SIGTERM: it ends with exit code 143, and nothing has failed."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED)
+
+
+def end_on_sigterm() -> None:
+    """Have SIGTERM raise `Terminated` in this process from now on, as Ctrl-C raises KeyboardInterrupt."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def did_you_mean(word: str, known: Iterable[object]) -> str:

@@ -54,7 +54,7 @@ def fabricate(
             f"{step},{train_error + left},{train_error + left},{test_error + left},{test_error + left / 2}"
         )
     (run / "metrics.csv").write_text("\r\n".join(lines) + "\r\n")
-    (run / "config.yaml").write_text("name: x\n")
+    (run / "config.yaml").write_text("name: x\npaths: {}\n")
     write_json(run / "provenance.json", {"git_commit": "abc", "host": "here", "command": ["train.py", "-m"]})
     write_summary(run, summary)
     return run

@@ -154,7 +154,7 @@ def test_a_summary_from_before_has_its_warnings_under_their_old_name(sweep):
 )
 def test_the_settings_of_wandb_are_found_among_the_loggers(sweep, logger, project):
     run = sweep / collect(sweep)["identity"][0]
-    OmegaConf.save(OmegaConf.create({"logger": logger}), run / "config.yaml")
+    OmegaConf.save(OmegaConf.create({"logger": logger, "paths": {}}), run / "config.yaml")
     settings = wandb_settings(sweep, collect(sweep))
     assert (settings and settings["project"]) == project
     assert f"{wandb_run.__module__}.{wandb_run.__name__}" == WANDB

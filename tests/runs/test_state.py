@@ -30,7 +30,7 @@ def test_states(tmp_path: Path) -> None:
     assert state(run_dir) == State.FAILED
     with lock(run_dir):
         assert state(run_dir) == State.RUNNING
-    (run_dir / SUMMARY).write_text("{}")
+    (run_dir / SUMMARY).write_text('{"steps": 1, "train_error": 0, "test_error": 0, "config": {}}')
     assert state(run_dir) == State.FINISHED
 
 

@@ -13,7 +13,7 @@ def test_a_large_sweep_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
     progress = Progress([], runs, "test_error")
     for run_dir in runs[:1000]:
         run_dir.mkdir()
-        (run_dir / SUMMARY).write_text('{"test_error": 0.125}')
+        (run_dir / SUMMARY).write_text('{"steps": 1, "train_error": 0, "test_error": 0.125, "config": {}}')
     record_failure(runs[1000], "ValueError: a bug")
     progress.started -= 36_000
     progress.update()

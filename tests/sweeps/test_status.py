@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from overparam.runs.state import lock, record_failure
@@ -7,7 +8,8 @@ from tests.conftest import command_line
 def test_status_reads_a_sweep_from_its_directories(tmp_path: Path) -> None:
     for name in ("waiting", "finished", "failed", "running"):
         (tmp_path / name).mkdir()
-    (tmp_path / "finished" / "summary.json").write_text("{}")
+    said = {"steps": 1, "train_error": 0, "test_error": 0, "config": {}}
+    (tmp_path / "finished" / "summary.json").write_text(json.dumps(said))
     record_failure(tmp_path / "failed", "ValueError: a bug")
     (tmp_path / "running" / "metrics.csv").write_text("step,train_error,test_error\n0,0.9,0.8\n10,0.25,0.5\n")
     with lock(tmp_path / "running"):

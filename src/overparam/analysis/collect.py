@@ -15,7 +15,8 @@ may be deleted at any time.
 import csv
 import io
 import json
-import os
+import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -23,12 +24,21 @@ import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
+from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
 from overparam.runs.identity import NEUTRAL, flat_values, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
-from overparam.runs.state import read_failure
-from overparam.runs.summary import Summary, read_summary, regime
+from overparam.runs.state import describe, read_failure
+from overparam.runs.summary import Summary, read_summary, regime, whole
 
-CACHE, PROVENANCE = f"{REPORT}/cache", "provenance.json"
+log = logging.getLogger(__name__)
+
+CACHE = f"{REPORT}/cache"
+# What reading a damaged table may raise; polars panics over some of them.
+UNREADABLE = (OSError, ValueError, csv.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+NOTHING_CACHED = (
+    pl.DataFrame(schema={"run": pl.String, "stamp": pl.String, "record": pl.String}),
+    pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64}),
+)
 KEPT_PROVENANCE = ("git_commit", "git_dirty", "device", "host", "command")
 DTYPES: dict[Any, Any] = {
     **{int: pl.Int64, int | None: pl.Int64, float: pl.Float64, float | None: pl.Float64},
@@ -59,13 +69,23 @@ def collect(*folders: str | Path) -> pl.DataFrame:
     Raises:
         FileNotFoundError: if there is no run.
     """
-    found = find_sweeps(folders)
+    table = _collect(find_sweeps(folders))
+    broken = table.filter(pl.col("status") == "unfinished", pl.col("reason").is_not_null())
+    for name, identity, reason in broken.select("name", "identity", "reason").rows():
+        log.warning(
+            "%s/%s: %s; it counts as unfinished until the same command trains it", name, identity, reason
+        )
+    return table
+
+
+def _collect(found: dict[Path, dict[str, str]]) -> pl.DataFrame:
     if len(found) > 1:
         return _to_frame([record for sweep, stamps in found.items() for record in _read(sweep, stamps)[0]])
     ((sweep, stamps),) = found.items()
     kept, now = sweep / CACHE / "table.parquet", fingerprint(stamps)
     if _cached_fingerprint(kept) == now:
-        return pl.read_parquet(kept)
+        with suppress(*UNREADABLE):
+            return pl.read_parquet(kept)
     table = _to_frame(_read(sweep, stamps)[0])
     if len(table) > 1:  # else one run was asked for
         _write_cache({kept: table}, now)
@@ -122,13 +142,23 @@ def with_last_logged(runs: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
 def _read(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
     """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
-    now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
     files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
     try:
         cached, steps = map(pl.read_parquet, files)
-    except (OSError, pl.exceptions.PolarsError):
-        cached = pl.DataFrame(schema={"run": pl.String, "stamp": pl.String, "record": pl.String})
-        steps = pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64})
+        return _read_changed(sweep, stamps, cached, steps)
+    except UNREADABLE as error:
+        if any(file.exists() for file in files):
+            log.warning(
+                "%s is damaged and made again: %s", files[0].parent, describe(error).partition("  ")[0]
+            )
+    return _read_changed(sweep, stamps, *NOTHING_CACHED)
+
+
+def _read_changed(
+    sweep: Path, stamps: dict[str, str], cached: pl.DataFrame, steps: pl.DataFrame
+) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
+    now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
     changed = now.join(cached, on=["run", "stamp"], how="anti")
     if len(changed):
         names = changed["run"].to_list()
@@ -146,44 +176,63 @@ def _cached_fingerprint(path: Path) -> str | None:
     """Return the fingerprint of the runs that a cached table was made from."""
     try:
         return pl.read_parquet_metadata(path).get("made_from")
-    except (OSError, pl.exceptions.PolarsError):
+    except UNREADABLE:
         return None
 
 
 def _write_cache(tables: dict[Path, pl.DataFrame], made_from: str = "") -> None:
     for path, table in tables.items():
-        temporary = path.with_suffix(f".{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            table.write_parquet(temporary, metadata={"made_from": made_from})
-            temporary.replace(path)
+            with whole(path) as file:
+                file.write_bytes(as_parquet(table, made_from=made_from))
         except OSError:
-            return  # a folder that may not be written to: nothing is kept, nothing is lost
+            return  # a folder that may not be written to, a full disk: nothing is kept, nothing is lost
+
+
+def as_parquet(table: pl.DataFrame, **metadata: str) -> bytes:
+    """Return a table as the content of a Parquet file; polars has an error of its own for a disk that is full."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, metadata=metadata)
+    return buffer.getvalue()
 
 
 def _record(run_dir: Path) -> dict[str, Any]:
     """Return all that a run directory says about its run, as a flat row."""
-    summary = read_summary(run_dir)
+    reason = damage(run_dir)
+    summary = None if reason else read_summary(run_dir)
     failure = None if summary else read_failure(run_dir)
     status = "finished" if summary else "failed" if failure else "unfinished"
     if summary is None:
-        config = OmegaConf.load(run_dir / CONFIG) if (run_dir / CONFIG).exists() else OmegaConf.create({})
-        assert isinstance(config, DictConfig)
-        summary = {"name": run_dir.parent.name, "config": flat_values(config)}
+        summary = {"name": run_dir.parent.name, "config": {}}
+        try:
+            summary["config"] = _recorded(run_dir / CONFIG)
+        except Exception as error:  # YAML and OmegaConf have many for what is no config
+            reason = reason or f"{CONFIG} is damaged ({what_is_wrong(error)})"
     else:
-        summary["regime"] = regime(summary["train_error"], summary["interpolation_step"])
+        summary["regime"] = regime(summary.get("train_error"), summary.get("interpolation_step"))
     values = summary.pop("config")
     if "init_from.sha256" in values:
         values["init_from"] = "pretrained"  # beside the hash, which differs from seed to seed
     try:
-        provenance = json.loads((run_dir / PROVENANCE).read_text())
+        provenance = read_object(run_dir / PROVENANCE)
     except (OSError, ValueError):
         provenance = {}
     origin = {key: provenance.get(key) for key in KEPT_PROVENANCE}
-    origin["command"] = " ".join(origin["command"] or []) or None
+    origin["command"] = " ".join(map(str, origin["command"] or [])) or None
     found = {_column(key): value for key, value in summary.items()}
-    own = {"identity": run_dir.name, "status": status, "reason": failure.reason if failure else None}
+    own = {"identity": run_dir.name, "status": status, "reason": failure.reason if failure else reason}
     return {**found, **own, **values, **origin}
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """Return the flat values of a run's config."""
+    if not path.exists():
+        return {}
+    config = OmegaConf.load(path)
+    if not isinstance(config, DictConfig):
+        raise ValueError("it holds no config")
+    return flat_values(config)
 
 
 def _column(name: str) -> str:
@@ -192,19 +241,42 @@ def _column(name: str) -> str:
 
 
 def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:
-    """Read the metrics of `runs`, those with the same columns in one go."""
-    bodies: dict[str, list[str]] = {}
+    """Read the metrics of `runs`, those with the same columns in one go; a table that is damaged is left out."""
+    alike: dict[str, dict[str, list[str]]] = {}
     for run in runs:
-        header, *lines = whole_lines(sweep / run / METRICS) or [""]
-        bodies.setdefault(header, []).extend(f"{run},{line}" for line in lines)
-    tables = [pl.DataFrame(schema={"identity": pl.String, "step": pl.Int64})]
-    for header, lines in bodies.items():
+        path = sweep / run / METRICS
+        try:
+            header, *lines = whole_lines(path) or [""]
+        except (ValueError, IsADirectoryError) as error:
+            _leave_out(path, error)
+            continue
         if lines:
-            (columns,) = csv.reader([header])
-            schema: Any = dict.fromkeys(["identity", *map(_column, columns)], pl.Float64())
-            schema |= {"identity": pl.String(), "step": pl.Int64()}
-            tables.append(pl.read_csv(io.StringIO("\n".join(lines)), has_header=False, schema=schema))
+            alike.setdefault(header, {})[run] = lines
+    tables = [NOTHING_CACHED[1]]
+    for header, bodies in alike.items():
+        try:
+            tables.append(_parsed(header, bodies))
+        except UNREADABLE:
+            for run, lines in bodies.items():
+                try:
+                    tables.append(_parsed(header, {run: lines}))
+                except UNREADABLE as error:
+                    _leave_out(sweep / run / METRICS, error)
     return pl.concat(tables, how="diagonal_relaxed")
+
+
+def _leave_out(path: Path, error: BaseException) -> None:
+    log.warning("%s is damaged and left out: %s", path, what_is_wrong(error))
+
+
+def _parsed(header: str, bodies: dict[str, list[str]]) -> pl.DataFrame:
+    (columns,) = csv.reader([header])
+    if columns[:1] != ["step"]:
+        raise ValueError("it has no column step")
+    schema: Any = dict.fromkeys(["identity", *map(_column, columns)], pl.Float64())
+    schema |= {"identity": pl.String(), "step": pl.Int64()}
+    text = "\n".join(f"{run},{line}" for run, lines in bodies.items() for line in lines)
+    return pl.read_csv(io.StringIO(text), has_header=False, schema=schema)
 
 
 def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 
 from overparam.analysis.axes import CATEGORICAL, colors, label, scale, short_name, spaced_ticks, value_text
 from overparam.analysis.curves import SEEDS_FOR_A_BAND, interpolation_threshold, over_seeds, seeds_text
+from overparam.runs.summary import whole
 
 matplotlib.use("Agg")
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # else it logs every glyph that a PDF embeds
@@ -203,6 +204,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
     for file in files:
-        figure.savefig(file, dpi=160)
+        with whole(file) as beside:
+            figure.savefig(beside, dpi=160)
         figure.set_layout_engine("none")  # laid out once, the same in both
     return files

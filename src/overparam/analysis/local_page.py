@@ -11,6 +11,7 @@ import polars as pl
 
 from overparam.analysis.axes import LABELS, short_name
 from overparam.runs.identity import is_config_key
+from overparam.runs.summary import whole
 
 PARTS = Path(__file__).parent / "page"
 QUANTITIES = ("test_error", "train_error", "test_loss", "train_loss")
@@ -47,7 +48,8 @@ def write_page(path: Path, title: str, runs: pl.DataFrame, steps: pl.DataFrame, 
     parts |= {"STYLE": (PARTS / "page.css").read_text(), "SCRIPT": (PARTS / "page.js").read_text()}
     for name, part in parts.items():
         text = text.replace(f"__{name}__", part, 1)
-    path.write_text(text)
+    with whole(path) as file:
+        file.write_text(text)
     return path
 
 

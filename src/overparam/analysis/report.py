@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import short_name, value_text
-from overparam.analysis.collect import collect, collect_steps, measured, swept, with_last_logged
+from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, swept, with_last_logged
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
 from overparam.analysis.lines import line_figure
@@ -21,6 +22,7 @@ from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
 from overparam.loggers.wandb_report import log_report, save_workspace
+from overparam.runs.summary import whole
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
 MOST_ROWS, MOST_MEASURES = 40, 6  # of the printed table
@@ -45,7 +47,9 @@ def report(folder: Path) -> list[Path]:
     validation = [] if table["val_error"].is_null().all() else ["val_error"]
     more = [*validation, *measured(table)]
     summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
-    summary.write_csv(out / "table.csv")
+    (out / MADE_FROM).unlink(missing_ok=True)  # until all files are there
+    with whole(out / "table.csv") as file:
+        summary.write_csv(file)
     files = [out / "table.csv", *write_tables(runs, steps, out)]
     print_table(summary, keys, more)
     for warning, count in (
@@ -54,10 +58,10 @@ def report(folder: Path) -> list[Path]:
         Console().print(
             f"warning of {count} of {len(table)} runs: {warning}", highlight=False, soft_wrap=True
         )
-    for old in (*out.glob("error_*.p??"), *out.glob("loss_*.p??")):
-        old.unlink()  # what was swept may have changed
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
+    for old in {*out.glob("error_*.p??"), *out.glob("loss_*.p??")} - set(files):
+        old.unlink()  # what was swept has changed
     # Keys that differ only between runs that failed get a filter too.
     configured = swept(runs.filter(pl.col("seed").is_not_null()))
     files.append(write_page(out / "index.html", folder.name, runs, steps, configured))
@@ -67,7 +71,8 @@ def report(folder: Path) -> list[Path]:
         numbers = {status: count.get(status, 0) for status in ("finished", "failed", "unfinished")}
         numbers["best_test_error"] = table["test_error"].min()
         log_report(folder, logger, [file for file in files if file.suffix == ".png"], summary, numbers)
-    (out / MADE_FROM).write_text(made_from)
+    with whole(out / MADE_FROM) as file:
+        file.write_text(made_from)
     for file in files:
         if file.name in ("figure.png", "index.html"):
             Console().print(str(file), highlight=False, soft_wrap=True)
@@ -83,7 +88,11 @@ def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
 
 def wandb_settings(folder: Path, runs: pl.DataFrame) -> dict[str, Any] | None:
     """Return the knobs of the lab's W&B logger in the first of `runs`, finished ones of the sweep in `folder`."""
-    config = OmegaConf.to_container(OmegaConf.load(folder / runs["identity"][0] / CONFIG))
+    config: Any = {}
+    for identity in runs["identity"]:
+        with suppress(Exception):  # YAML and OmegaConf have many for a file that is damaged
+            config = OmegaConf.to_container(OmegaConf.load(folder / identity / CONFIG))
+            break
     loggers = (config.get("logger") if isinstance(config, dict) else None) or {}
     nodes = [node for node in loggers.values() if isinstance(node, dict) and node.get("_target_") == WANDB]
     if "project" in loggers:  # before there could be several loggers, its knobs stood alone
@@ -152,9 +161,11 @@ def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Pat
     files = []
     for name, table in (("runs", runs), ("steps", steps)):
         files += [out / f"{name}.parquet", out / f"{name}.csv"]
-        table.write_parquet(files[-2])
+        with whole(files[-2]) as file:
+            file.write_bytes(as_parquet(table))
         lists = [key for key, dtype in table.schema.items() if isinstance(dtype, pl.List)]
-        table.with_columns(pl.col(lists).map_elements(_json, return_dtype=pl.String)).write_csv(files[-1])
+        with whole(files[-1]) as file:
+            table.with_columns(pl.col(lists).map_elements(_json, return_dtype=pl.String)).write_csv(file)
     return files
 
 

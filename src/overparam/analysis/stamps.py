@@ -75,4 +75,4 @@ def fingerprint(stamps: dict[str, str]) -> str:
 def is_reported(sweep: Path) -> bool:
     """Return whether the sweep's report shows what its runs say now."""
     made_from = sweep / REPORT / MADE_FROM
-    return made_from.exists() and made_from.read_text() == fingerprint(stamped_runs(sweep))
+    return made_from.is_file() and made_from.read_bytes() == fingerprint(stamped_runs(sweep)).encode()

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from overparam.claims.claim import load_claim
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Effect, Verdict, verdict
-from overparam.runs.summary import write_json
+from overparam.runs.damage import set_file_aside, what_is_wrong
+from overparam.runs.summary import whole, write_json
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     if claim.figure.of == "effects":
         rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
         shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
-    claim.figure(shown, claim.claim).savefig(out / f"{path.stem}.png", dpi=96)
-    table.select(pl.exclude(pl.List)).write_csv(out / f"{path.stem}.csv")
+    with whole(out / f"{path.stem}.png") as file:
+        claim.figure(shown, claim.claim).savefig(file, dpi=96)
+    with whole(out / f"{path.stem}.csv") as file:
+        table.select(pl.exclude(pl.List)).write_csv(file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
         *(list(setup.seeds), time.time() - started),
@@ -57,8 +60,13 @@ def save_entry(entry: Entry, out: Path) -> None:
 
 
 def read_entries(out: Path) -> list[Entry]:
-    """Return the entries in `out`, from this and earlier calls, in the order of the claims."""
-    entries = [TypeAdapter(Entry).validate_json(path.read_text()) for path in out.glob("*.json")]
+    """Return the entries in `out`, from this and earlier calls, in the order of the claims; damaged ones go aside."""
+    entries = []
+    for path in sorted(out.glob("*.json")):
+        try:
+            entries.append(TypeAdapter(Entry).validate_json(path.read_bytes()))
+        except ValueError as error:
+            set_file_aside(path, what_is_wrong(error))
     return sorted(entries, key=lambda entry: (entry.number, entry.name))
 
 
@@ -81,5 +89,6 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
 def write_ledger(out: Path) -> Path:
     """Gather all entries in `out` into `ledger.md`; return its path."""
     path = out / "ledger.md"
-    path.write_text("\n".join(table_lines(read_entries(out))) + "\n")
+    with whole(path) as file:
+        file.write_text("\n".join(table_lines(read_entries(out))) + "\n")
     return path

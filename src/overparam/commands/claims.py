@@ -15,18 +15,15 @@ import warnings
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.errors import ExpectedError, fail
+from overparam.commands.start import start
+from overparam.errors import ExpectedError
 
 SEEDS = [0, 1, 2, 3, 4]
 
 
 def main() -> int:
     """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
-    try:
-        return _judge_claims()
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 130
+    return start(_judge_claims)
 
 
 def _judge_claims() -> int:
@@ -39,10 +36,7 @@ def _judge_claims() -> int:
     parser.add_argument("--config-dir", type=Path, help="a folder of your own configs beside the lab's")
     parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
     arguments = parser.parse_args()
-    try:
-        use_callers_files(arguments.config_dir)
-    except ExpectedError as error:
-        return fail(error)
+    use_callers_files(arguments.config_dir)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
@@ -57,11 +51,8 @@ def _judge_claims() -> int:
     known = claim_files(arguments.config_dir)
     chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
     paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
-    try:
-        for path in paths:
-            load_claim(path, arguments.config_dir)
-    except ExpectedError as error:
-        return fail(error)
+    for path in paths:
+        load_claim(path, arguments.config_dir)
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
     setup = Setup(arguments.logs, tuple(arguments.seeds), arguments.config_dir)
     out = arguments.logs / "claims"
@@ -83,8 +74,5 @@ def _judge_claims() -> int:
             print(f"    {effect.says}: {effect}: {effect.verdict}", flush=True)
     print(out / "ledger.md")
     if arguments.publish:
-        try:
-            print(publish(out, Path.cwd()))
-        except ExpectedError as error:
-            return fail(error)
+        print(publish(out, Path.cwd()))
     return 1 if failed else 0

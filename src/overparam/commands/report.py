@@ -4,11 +4,16 @@ import argparse
 from pathlib import Path
 
 from overparam.caller import use_callers_files
+from overparam.commands.start import start
 from overparam.errors import fail
 
 
 def main() -> int:
-    """Report on the folder named on the command line."""
+    """Report on the folder named on the command line; return the exit code."""
+    return start(_report)
+
+
+def _report() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a sweep's folder, <paths.logs>/<name>")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""How the commands that Hydra composes start and end."""
+"""How commands start and end."""
 
 import argparse
 import logging
@@ -6,14 +6,37 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
-from overparam.errors import ExpectedError, fail
+from overparam.errors import TERMINATED, ExpectedError, Terminated, end_on_sigterm, fail
+
+
+def start(command: Callable[[], int]) -> int:
+    """Call a command and return its exit code.
+
+    It is the command's own, 2 after an expected error, which is told in a line, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    end_on_sigterm()
+    try:
+        return command()
+    except ExpectedError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except Terminated:
+        print("terminated; the same command continues", file=sys.stderr)
+        return TERMINATED
 
 
 def start_hydra(run: Callable[[], object]) -> int:
-    """Call a command's Hydra main and return its exit code: 0, 2 after an expected error, 130 after Ctrl-C."""
+    """Call a command's Hydra main and return its exit code, see `start`."""
+    return start(partial(_run_hydra, run))
+
+
+def _run_hydra(run: Callable[[], object]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -22,15 +45,12 @@ def start_hydra(run: Callable[[], object]) -> int:
     try:
         use_callers_files(_config_dir(sys.argv[1:]))
         run()
-    except (ExpectedError, HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         return fail(what_to_install(str(error)) or error)
     except (RuntimeError, ImportError) as error:
         if needed := what_to_install(str(error)):
             return fail(needed)
         raise
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 130
     return 0
 
 

@@ -4,11 +4,16 @@ import argparse
 from pathlib import Path
 
 from overparam.caller import use_callers_files
+from overparam.commands.start import start
 from overparam.errors import fail
 
 
 def main() -> int:
     """Print the state of the folder's runs; return 1 if some have failed, 2 if there is no such folder."""
+    return start(_say_status)
+
+
+def _say_status() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="a sweep's folder, <paths.logs>/<name>")
     folder = parser.parse_args().folder

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from overparam.commands.start import start_hydra
 from overparam.compat_hydra import config_groups
-from overparam.errors import ExpectedError, fail
+from overparam.errors import ConfigError, ExpectedError, fail
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
 
@@ -24,6 +24,8 @@ def run(cfg: DictConfig) -> float | None:
 
     alone = HydraConfig.get().mode == RunMode.RUN
     try:
+        if alone and HydraConfig.get().sweeper.get("max_run_seconds") is not None:
+            raise ConfigError("hydra.sweeper.max_run_seconds is for the runs of a sweep: give -m")
         choices = HydraConfig.get().runtime.choices
         refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
         return run_job(cfg, show=alone)

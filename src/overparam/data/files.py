@@ -4,9 +4,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from filelock import FileLock
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity, extract_archive
+
+from overparam.locks import locked
 
 
 def checksums(source: Any) -> dict[str, str | None]:
@@ -75,7 +76,7 @@ def fetch(source: Any, root: Path, download: bool) -> None:
 
 def _make(source: Any, root: Path, download: bool) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / ".lock"), TemporaryDirectory(dir=root, prefix=".unpacked-") as staging:
+    with locked(root / ".lock"), TemporaryDirectory(dir=root, prefix=".unpacked-") as staging:
         lacking, made = missing(source, root), Path(staging)
         for archive in archives(source) if lacking else []:
             if (root / archive).is_file():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from overparam.packs.grouping import plan
 from overparam.runs.identity import resolved_values, run_directory
 from overparam.runs.state import AlreadyRunning, RunFailed
+from overparam.runs.summary import whole
 from overparam.sweeps.grid import Job, Run
 from overparam.training.build import Parts
 
@@ -64,7 +65,8 @@ def overrides(job: Sequence[Run], logs: str) -> list[str]:
     text = json.dumps(members)
     file = job[0].directory.parent / PACKS / f"{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
+    with whole(file) as beside:
+        beside.write_text(text)
     path = str(file.absolute()).replace("'", "\\'")
     return [*first, f"+members='{path}'"]
 

@@ -27,9 +27,9 @@ from overparam.training.measuring import RunMeasures
 from overparam.training.run import (
     CHECKPOINT,
     Member,
-    checkpoint_step,
     fail_loggers,
     interruptible,
+    start_step,
     train,
     train_together,
 )
@@ -61,7 +61,7 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
             elif not _locked(run_dir, locks):
                 results[run_dir] = AlreadyRunning(f"{run_dir} is being trained by another process")
             else:
-                step = checkpoint_step(run_dir)
+                step = start_step(run_dir, cfg)
                 together[step].append(Member(cfg=cfg, run_dir=run_dir, parts=assemble(cfg), step=step))
         for same_step in together.values():
             try:

@@ -1,7 +1,6 @@
 """Which code makes a result: commits, and the content of the files that the classes in use stand in."""
 
 import hashlib
-import json
 import logging
 import os
 import subprocess
@@ -14,8 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from overparam.runs.damage import damage, read_object
 from overparam.runs.identity import resolved_values
-from overparam.runs.state import set_aside
+from overparam.runs.state import REPLACED, set_aside
 from overparam.runs.summary import read_summary
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def other_code(run_dir: Path) -> str | None:
     differ between the two; or another content of the lab's package. What is not on record differs in nothing.
     """
     try:
-        then = json.loads((run_dir / PROVENANCE).read_bytes())
+        then = read_object(run_dir / PROVENANCE)
     except (OSError, ValueError):
         return None
     commits = then.get("git_commit"), then.get("caller_commit")
@@ -84,6 +84,9 @@ def finished_summary(run_dir: Path, retrain: bool) -> dict[str, Any] | None:
     Raises:
         AlreadyRunning: if another process is training the run, again.
     """
+    if said := damage(run_dir):
+        log.warning("%s: %s; it is set aside in %s and trained again", run_dir, said, REPLACED)
+        set_aside(run_dir)
     summary = read_summary(run_dir)
     if summary is None:
         return None

@@ -16,8 +16,15 @@ def whole_lines(path: Path) -> list[str]:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """Return the rows of `metrics.csv`, `step` an int, the rest floats; missing cells are absent."""
-    return [
-        {key: int(value) if key == "step" else float(value) for key, value in row.items() if value != ""}
-        for row in csv.DictReader(whole_lines(run_dir / METRICS))
-    ]
+    """Return the rows of `metrics.csv`, `step` an int, the rest floats; missing cells are absent.
+
+    Raises:
+        ValueError: if it holds anything else.
+    """
+    try:
+        return [
+            {"step": int(row["step"])} | {k: float(v) for k, v in row.items() if k != "step" and v != ""}
+            for row in csv.DictReader(whole_lines(run_dir / METRICS))
+        ]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise ValueError(f"{run_dir / METRICS} is no table of metrics: {error!r}") from error

@@ -1,6 +1,5 @@
 """Which finished run another starts from."""
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
+from overparam.runs.damage import read_object
 from overparam.runs.identity import flat_values
 from overparam.runs.summary import SUMMARY, WEIGHTS
 
@@ -48,7 +48,10 @@ def _trained(summary: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=65536)
 def _read_trained(summary: Path, modified: int) -> dict[str, Any]:
-    return _model_and_seed(json.loads(summary.read_text())["config"])
+    try:
+        return _model_and_seed(read_object(summary)["config"])
+    except (ValueError, KeyError, AttributeError):
+        return {}  # damaged: it is no finished run
 
 
 def _model_and_seed(values: Mapping[str, Any]) -> dict[str, Any]:

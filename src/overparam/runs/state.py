@@ -1,16 +1,21 @@
 """What a run's directory says about it: finished, running, failed or waiting."""
 
-import json
+import logging
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from overparam.errors import ExpectedError
+from overparam.locks import is_held, locked
+from overparam.runs.damage import damage, read_object, set_file_aside, what_is_wrong
 from overparam.runs.summary import SUMMARY, write_json
+
+log = logging.getLogger(__name__)
 
 FAILURE, LOCK, REPLACED = "failure.json", ".lock", ".replaced"
 
@@ -59,29 +64,23 @@ class Failure:
 
 
 def state(run_dir: Path) -> State:
-    """Return the state of the run in `run_dir`."""
-    if (run_dir / SUMMARY).exists():
+    """Return the state of the run in `run_dir`; one that is damaged (`runs.damage`) is not finished, but waits."""
+    if (run_dir / SUMMARY).exists() and damage(run_dir) is None:
         return State.FINISHED
     if is_locked(run_dir):
         return State.RUNNING
-    return State.FAILED if (run_dir / FAILURE).exists() else State.WAITING
+    return State.FAILED if read_failure(run_dir) else State.WAITING
 
 
-def lock(run_dir: Path) -> FileLock:
-    """Return the lock a process holds while it trains the run; however the process ends, so does the lock."""
+def lock(run_dir: Path) -> AbstractContextManager[None]:
+    """Return the lock a process holds while it trains the run."""
     # `is_locked` takes the lock for an instant to test it, so a second try may be needed.
-    return FileLock(run_dir / LOCK, timeout=1, poll_interval=0.02)
+    return locked(run_dir / LOCK, timeout=1)
 
 
 def is_locked(run_dir: Path) -> bool:
     """Return whether some process is training the run."""
-    if not (run_dir / LOCK).exists():
-        return False
-    try:
-        with FileLock(run_dir / LOCK, blocking=False):
-            return False
-    except Timeout:
-        return True
+    return is_held(run_dir / LOCK)
 
 
 def set_aside(run_dir: Path) -> None:
@@ -101,19 +100,45 @@ def set_aside(run_dir: Path) -> None:
 
 
 def read_failure(run_dir: Path) -> Failure | None:
-    """Return the last failure of a run that has not finished since, or None."""
-    path = run_dir / FAILURE
-    return Failure(**json.loads(path.read_text())) if path.exists() else None
+    """Return the last failure of a run that has not finished since; None if there is none that can be read."""
+    try:
+        return _failure(run_dir / FAILURE)
+    except (FileNotFoundError, IsADirectoryError, ValueError):
+        return None
+
+
+def set_failure_aside(run_dir: Path) -> None:
+    """Set a run's failure aside if it cannot be read."""
+    try:
+        _failure(run_dir / FAILURE)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, ValueError) as error:
+        set_file_aside(run_dir / FAILURE, what_is_wrong(error))
+
+
+def _failure(path: Path) -> Failure:
+    found = read_object(path)
+    for key, kind in (("reason", str), ("attempts", int), ("when", float | int)):
+        if not isinstance(found.get(key), kind):
+            raise ValueError(f"it has no {key}")
+    return Failure(found["reason"], found["attempts"], found["when"], str(found.get("traceback", "")))
 
 
 def record_failure(run_dir: Path, reason: str, traceback: str = "") -> Failure:
-    """Write the failure of a run's latest attempt, counting those before."""
+    """Write the failure of a run's latest attempt, counting those before; if that cannot be written, say so."""
     before = read_failure(run_dir)
     failure = Failure(
         " ".join(reason.split()), (before.attempts if before else 0) + 1, time.time(), traceback
     )
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_json(run_dir / FAILURE, vars(failure))
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        set_failure_aside(run_dir)
+        write_json(run_dir / FAILURE, vars(failure))
+    except OSError as error:
+        log.warning(
+            "%s failed (%s), and that cannot be written: %s", run_dir, failure.reason, describe(error)
+        )
     return failure
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -66,12 +68,27 @@ class Summary:
         self.regime = regime(self.train_error, self.interpolation_step)
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a file to write that takes the place of `path` once it is complete; else what was there stays.
+
+    So a reader never sees part of a file, nor does one that is killed, or finds the disk full, leave one.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write atomically: a reader, or a run killed half-way, never sees part of the file. NaN becomes null."""
+    """Write a file of JSON, see `whole`. NaN becomes null."""
     text = json.dumps(_finite(content), indent=1, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text + "\n")
-    temporary.replace(path)
+    with whole(path) as file:
+        file.write_text(text + "\n")
 
 
 def write_summary(run_dir: Path, summary: Summary) -> dict[str, Any]:
@@ -84,11 +101,13 @@ def write_summary(run_dir: Path, summary: Summary) -> dict[str, Any]:
 
 
 def read_summary(run_dir: Path) -> dict[str, Any] | None:
-    """Return the summary of a finished run, or None."""
-    path = run_dir / SUMMARY
-    if not path.exists():
+    """Return the summary of a finished run; None if there is none that can be read."""
+    try:
+        content = json.loads((run_dir / SUMMARY).read_bytes())
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
-    content = json.loads(path.read_text())
+    if not isinstance(content, dict):
+        return None
     if "alarms" in content:  # as warnings were called
         content["warnings"] = content.pop("alarms")
     return content

@@ -3,7 +3,8 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,13 @@ from overparam.analysis.collect import collect, swept
 from overparam.analysis.figures import save
 from overparam.errors import ConfigError
 from overparam.models.pretrained import digest
+from overparam.runs.damage import DamagedRun, read_object, set_file_aside, what_is_wrong
 from overparam.runs.identity import is_config_key
-from overparam.runs.summary import WEIGHTS, write_json
-from overparam.training.finished import load_run
+from overparam.runs.summary import WEIGHTS, whole, write_json
+from overparam.training.finished import FinishedRun, load_run
 from overparam.training.knobs import typed
+
+log = logging.getLogger(__name__)
 
 Group = Literal["run", "seed", "steps", "samples"]
 # The config keys in which the runs of a group may differ. The order of batches follows the seed; it is part of what
@@ -77,20 +81,58 @@ def study(
         weights = [digest(folder / identity / WEIGHTS) for identity in identities if kept(folder / identity)]
         stamp = json.dumps([identities, weights, name, code, knobs], sort_keys=True, default=str)
         path = folder / "studies" / name / f"{hashlib.sha256(stamp.encode()).hexdigest()[:12]}.json"
-        if not path.exists():
-            loaded = [load_run(folder / identity) for identity in identities]
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                found = function(loaded, **knobs)
+        found = _kept_rows(path)
+        if found is None:
+            loaded = _loaded([folder / identity for identity in identities])
+            if not loaded:
+                continue
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)
+                    found = function(loaded, **knobs)
+            except ConfigError as error:
+                if len(loaded) == len(identities):
+                    raise
+                log.warning("left out, for want of a run that is damaged: %s", error)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, {"runs": identities, "knobs": knobs, "rows": found})
+            if len(loaded) == len(identities):
+                write_json(path, {"runs": identities, "knobs": knobs, "rows": found})
         common = {**runs.select(keys).row(0, named=True), "identity": identities[0]}
-        rows += [{**common, **row} for row in json.loads(path.read_text())["rows"]]
+        rows += [{**common, **row} for row in found]
+    if not rows:
+        raise ConfigError(f"no run in {folder} could be studied: those that are finished are damaged")
     result = pl.DataFrame(rows, infer_schema_length=None)
-    result.write_csv(folder / "studies" / f"{name}.csv")
+    with whole(folder / "studies" / f"{name}.csv") as file:
+        result.write_csv(file)
     if figure:
         _draw(result, f"{name}, {folder.name}", dict(figure), folder / "studies" / name)
     return result
+
+
+def _kept_rows(path: Path) -> list[dict[str, Any]] | None:
+    """Return what was computed before, if that can be read."""
+    try:
+        rows = read_object(path)["rows"]
+        if not isinstance(rows, list):
+            raise ValueError("it has no rows")
+        return rows
+    except FileNotFoundError:
+        return None
+    except (KeyError, ValueError) as error:
+        set_file_aside(path, what_is_wrong(error))
+        return None
+
+
+def _loaded(run_dirs: Sequence[Path]) -> list[FinishedRun]:
+    """Return the finished runs that can be read, and name the others."""
+    loaded = []
+    for run_dir in run_dirs:
+        try:
+            loaded.append(load_run(run_dir))
+        except DamagedRun as error:
+            log.warning("left out: %s", error)
+    return loaded
 
 
 def kept(run_dir: Path) -> bool:

@@ -38,6 +38,19 @@ def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
     return {run.directory: part for same, part in zip(alike.values(), parts, strict=True) for run in same}
 
 
+def check_limit(seconds: float | None, offer: Offer) -> None:
+    """Raise `ConfigError` unless the launcher can hold runs to a time limit, if there is one."""
+    if seconds is None:
+        return
+    if isinstance(seconds, bool | str) or not seconds > 0:
+        raise ConfigError(f"hydra.sweeper.max_run_seconds must be a positive number or null, got {seconds}")
+    if not offer.limits_time:
+        raise ConfigError(
+            "hydra.sweeper.max_run_seconds needs a launcher that gives each run a process of its own: "
+            "hydra/launcher=local, ray_cluster or slurm"
+        )
+
+
 def does_not_fit(cfgs: Sequence[DictConfig], offer: Offer) -> str | None:
     """Return why the runs do not fit what the launcher has for them, or None."""
     if offer.obstacle is not None:

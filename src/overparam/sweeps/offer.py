@@ -49,6 +49,11 @@ class Offer:
         return self._said("fails_fast", False)
 
     @property
+    def limits_time(self) -> bool:
+        """Whether it ends a run after `hydra.sweeper.max_run_seconds`, as it does where runs are isolated."""
+        return self._said("limits_time", self.needs_isolation)
+
+    @property
     def obstacle(self) -> str | None:
         """Why no run would ever start, or None."""
         return self._said("obstacle", None)

@@ -1,5 +1,6 @@
 """Jobs on device slots: one long-lived worker a slot, replaced when it dies."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
@@ -8,6 +9,7 @@ from typing import Any
 from overparam.runs.state import AlreadyRunning, FirstFailure, RunDied, RunStopped
 from overparam.sweeps.worker import Worker
 
+TICK = 1.0  # seconds between two looks at the clock
 NOT_FAILURES = (AlreadyRunning, RunStopped)
 
 
@@ -18,6 +20,7 @@ def run_all(
     on_death: Callable[[Any, RunDied], object],
     reuse: bool = True,
     fail_fast: bool = False,
+    limit: Callable[[Any], float | None] = lambda _: None,
 ) -> list[Any]:
     """Call `function` with every job, one at a time in each slot.
 
@@ -28,6 +31,7 @@ def run_all(
         on_death: called at once with a job whose worker died, and with how it died.
         reuse: whether a worker gets more than one job.
         fail_fast: end all workers and raise `FirstFailure` when a job fails.
+        limit: how many seconds a job may take; then its worker is killed.
 
     Returns:
         For each job what its call returned, or the exception it raised: `RunDied` if its worker died,
@@ -38,6 +42,7 @@ def run_all(
     workers: dict[int, Worker] = {}
     busy: dict[int, tuple[int, Any]] = {}  # slot -> index and job
     results: dict[int, Any] = {}
+    left: dict[int, float] = {}  # seconds, of slots whose job has a limit
     try:
         while True:
             while free and (item := next(queue, None)) is not None:
@@ -46,12 +51,26 @@ def run_all(
                     workers[slot] = Worker(function, slots[slot])
                 workers[slot].send(item[1])
                 busy[slot] = item
+                if (seconds := limit(item[1])) is not None:
+                    left[slot] = seconds
             if not busy:
                 break
             ends = {end: slot for slot in busy for end in workers[slot].ends}
-            for slot in {ends[end] for end in wait(list(ends))}:
+            started = time.monotonic()
+            ended = {ends[end] for end in wait(list(ends), min([TICK, *left.values()]) if left else None)}
+            passed = min(
+                time.monotonic() - started, 2 * TICK
+            )  # more has passed if this process was stopped meanwhile
+            left = {slot: seconds - passed for slot, seconds in left.items() if slot not in ended}
+            late = {slot for slot, seconds in left.items() if seconds <= 0}
+            for slot in ended | late:
                 index, job = busy.pop(slot)
+                left.pop(slot, None)
                 try:
+                    if slot in late:
+                        raise RunDied(
+                            f"it took longer than {limit(job):g} seconds, hydra.sweeper.max_run_seconds"
+                        )
                     results[index] = workers[slot].receive()
                 except (RunDied, RunStopped) as error:
                     results[index] = error

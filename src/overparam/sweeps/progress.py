@@ -143,7 +143,10 @@ def print_running(run_dirs: Sequence[Path]) -> None:
     """Print how far runs are: the step and errors of their latest evaluation, and how long ago that was."""
     table = Table("running", "step", "train error", "test error", "evaluated")
     for run_dir in run_dirs:
-        rows = read_metrics(run_dir)
+        try:
+            rows = [row for row in read_metrics(run_dir) if "test_error" in row]
+        except ValueError:
+            rows = []  # damaged: the run finds out itself
         if rows:
             row, age = rows[-1], time.time() - (run_dir / METRICS).stat().st_mtime
             errors = [f"{row[key]:.4g}" for key in ("train_error", "test_error")]

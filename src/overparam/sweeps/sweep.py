@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from omegaconf import DictConfig
 from overparam.compat_hydra import result_of
 from overparam.errors import ExpectedError
 from overparam.runs.code import other_code
+from overparam.runs.damage import damage
 from overparam.runs.provenance import export_command_line
 from overparam.runs.state import (
+    REPLACED,
     AlreadyRunning,
     Failure,
     FirstFailure,
@@ -30,7 +32,7 @@ from overparam.runs.state import (
     set_aside,
     state,
 )
-from overparam.sweeps.check import check
+from overparam.sweeps.check import check, check_limit
 from overparam.sweeps.grid import Job, Run, expand
 from overparam.sweeps.offer import Offer
 from overparam.sweeps.progress import Progress, print_failures
@@ -92,6 +94,11 @@ def run_sweep(
     if master.retrain:
         finished = [run for run in finished if run.directory not in outdated]
     done = {run.directory for run in finished}
+    damaged = {
+        run.directory: said for run in runs if run.directory not in done and (said := damage(run.directory))
+    }
+    for directory, said in damaged.items():
+        log.warning("%s: %s; it is set aside in %s and trained again", directory, said, REPLACED)
     failed: dict[Path, Failure] = {}
     todo = []
     for run in runs:
@@ -102,14 +109,14 @@ def run_sweep(
             todo.append(run)
     given_up = f", {len(failed)} given up" if failed else ""
     offer = Offer(launcher)
+    check_limit(master.hydra.sweeper.get("max_run_seconds"), offer)
     parts = check(todo, offer) if todo else {}
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
-        if master.retrain:
-            for directory in outdated:
-                with suppress(AlreadyRunning):  # another sweep trains it again
-                    set_aside(directory)
+        for directory in (*damaged, *(outdated if master.retrain else ())):
+            with suppress(AlreadyRunning):  # another sweep trains it again
+                set_aside(directory)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
         slots = offer.slots
@@ -130,12 +137,25 @@ def run_sweep(
         failed |= progress.failed
         failed = {run_dir: failure for run_dir, failure in failed.items() if state(run_dir) != State.FINISHED}
     ended = [run.directory.parent for run in runs if state(run.directory) == State.FINISHED]
-    for folder in dict.fromkeys(ended):
-        report(folder)
+    unreported = _report(dict.fromkeys(ended), report)
     if failed:
         print_failures(failed)
         raise SweepFailed(_advice(failed, len(runs), max_attempts))
+    if unreported:
+        raise SweepFailed(f"all runs are finished, but {unreported}; the same command makes it")
     return results
+
+
+def _report(folders: Iterable[Path], report: Callable[[Path], object]) -> str | None:
+    """Report on folders; return why the last of those failed that could not be written, as on a full disk."""
+    problem = None
+    for folder in folders:
+        try:
+            report(folder)
+        except OSError as error:
+            problem = f"the report of {folder} could not be written: {describe(error)}"
+            log.warning(problem)
+    return problem
 
 
 def made_by_other_code(finished: Sequence[Run]) -> dict[Path, str]:

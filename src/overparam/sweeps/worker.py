@@ -9,9 +9,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from overparam.errors import TERMINATED, Terminated
 from overparam.runs.state import AlreadyRunning, Diverged, RunDied, RunFailed, RunStopped, describe
-
-TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that obeyed SIGTERM
 
 
 class Worker:
@@ -95,7 +94,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any], environment: 
             result = (
                 error if type(error) in (AlreadyRunning, Diverged, RunFailed) else RunFailed(describe(error))
             )
-        except SystemExit:  # what Lightning makes of SIGTERM
+        except Terminated:
             os._exit(TERMINATED)
         connection.send(result)
 

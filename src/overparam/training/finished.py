@@ -1,6 +1,6 @@
 """A finished run, loaded again: its network, its data, where it started."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from overparam.data.module import Split
 from overparam.errors import ConfigError
+from overparam.runs.damage import CONFIG, DamagedRun, damage, what_is_wrong
 from overparam.runs.summary import SUMMARY, WEIGHTS, read_summary
 from overparam.training.build import Parts, assemble, network_of
 from overparam.training.evaluation import evaluate
@@ -59,21 +60,35 @@ def load_run(run_dir: Path) -> FinishedRun:
     """Load a finished run.
 
     Raises:
-        ConfigError: if the run is not finished, or its weights are gone.
+        ConfigError: if the run is not finished, or its weights are gone; `DamagedRun` if a file cannot be read.
     """
-    for name in (SUMMARY, WEIGHTS, "config.yaml"):
+    if said := damage(run_dir):
+        raise DamagedRun(f"{run_dir}: {said}; the command that trained it trains it again")
+    for name in (SUMMARY, WEIGHTS, CONFIG):
         if not (run_dir / name).exists():
             raise ConfigError(f"{run_dir} has no {name}: a study needs finished runs that kept their weights")
-    cfg = OmegaConf.load(run_dir / "config.yaml")
-    assert isinstance(cfg, DictConfig)
+    cfg, weights = _read(run_dir / CONFIG, OmegaConf.load), _read(run_dir / WEIGHTS, _load)
+    if not isinstance(cfg, DictConfig):
+        raise DamagedRun(f"{run_dir / CONFIG} is damaged: it holds no config")
     cfg.logger = None  # it is not to be opened again
     parts = assemble(cfg)
     parts.data.setup()
     net = network_of(parts.build_module())
-    net.load_state_dict(torch.load(run_dir / WEIGHTS, map_location="cpu", weights_only=True))
+    net.load_state_dict(weights)
     splits, summary = parts.data.splits(), read_summary(run_dir) or {}
     train, test = (s if isinstance(s, Split) else s.held() for s in (splits["train"], splits["test"]))
     return FinishedRun(run_dir.name, cfg, parts, net.eval(), train, test, parts.loss, summary)
+
+
+def _load(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(path)
+    except Exception as error:  # torch, YAML and OmegaConf have many for what is no such file
+        raise DamagedRun(f"{path} is damaged: {what_is_wrong(error)}") from error
 
 
 def loss_and_error(net: nn.Module, split: Split, loss: Loss) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """One run, top to bottom; and several as one, which is the same with more members."""
 
+import errno
 import logging
 import math
 import signal
@@ -20,16 +21,26 @@ from torch.distributed.tensor import DTensor
 
 from overparam import compat
 from overparam.allocator import keep_freed_memory
+from overparam.errors import Terminated
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.loggers.wandb import wandb_run
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
+from overparam.runs.damage import CONFIG, set_file_aside, what_is_wrong
 from overparam.runs.identity import flat_values
-from overparam.runs.metrics import read_metrics
+from overparam.runs.metrics import METRICS, read_metrics
 from overparam.runs.provenance import write_provenance
-from overparam.runs.state import FAILURE, AlreadyRunning, RunFailed, describe, lock, record_failure
-from overparam.runs.summary import WEIGHTS, Summary, read_summary, write_summary
+from overparam.runs.state import (
+    FAILURE,
+    AlreadyRunning,
+    RunFailed,
+    describe,
+    lock,
+    record_failure,
+    set_failure_aside,
+)
+from overparam.runs.summary import WEIGHTS, Summary, read_summary, whole, write_summary
 from overparam.training.build import (
     Parts,
     assemble,
@@ -41,7 +52,7 @@ from overparam.training.build import (
     resolve,
 )
 from overparam.training.checkpoint import TimedCheckpoint
-from overparam.training.evaluation import COLUMNS, Followed
+from overparam.training.evaluation import COLUMNS, Followed, log_spaced_steps
 from overparam.training.fused import may_fuse
 from overparam.training.instantiate import build
 from overparam.training.knobs import target
@@ -51,6 +62,7 @@ from overparam.training.progress import RunProgress
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "last.ckpt"
+KEPT = ("global_step", "state_dict", "optimizer_states", "loops", "rng")  # what a run cannot continue without
 
 
 class Clock(Timer):
@@ -123,11 +135,6 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
             try:
                 with interruptible():
                     return _train_alone(member, show)
-            except compat.SIGTERMException:
-                raise  # told to end: not a failure, the run can continue
-            except SystemExit as error:
-                record_failure(run_dir, f"it ended itself, sys.exit({error.code})", traceback.format_exc())
-                raise RunFailed(f"{run_dir} ended itself, sys.exit({error.code})") from error
             except Exception as error:
                 record_failure(run_dir, describe(error), traceback.format_exc())
                 traceback.clear_frames(error.__traceback__)  # they hold the network, and a sweep goes on
@@ -138,14 +145,21 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C be Ctrl-C: Lightning answers it with an exit."""
+    """Tell the ways apart in which training ends the process: Ctrl-C, SIGTERM, and an exit of its own, a failure.
+
+    Lightning answers Ctrl-C with an exit, and SIGTERM with one of code 0.
+    """
     try:
         yield
+    except Terminated:
+        raise
+    except compat.SIGTERMException:
+        raise Terminated from None
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from None
-        raise
+        raise RunFailed(f"it ended itself, sys.exit({error.code})") from error
 
 
 class Alone:
@@ -172,7 +186,7 @@ class Alone:
 
 
 def _train_alone(member: Member, show: bool) -> dict[str, Any]:
-    member.step = checkpoint_step(member.run_dir)
+    member.step = start_step(member.run_dir, member.cfg)
     alone = Alone(member)
     torch.set_num_threads(member.cfg.cpu_threads)
     torch.manual_seed(derive_seed(member.cfg.seed, "dropout"))
@@ -266,14 +280,53 @@ def _close(
 def checkpoint_step(run_dir: Path) -> int:
     """Return the step that a killed run continues from; 0 if it starts anew."""
     checkpoint = run_dir / CHECKPOINT
-    return torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint.exists() else 0
+    if not checkpoint.exists():
+        return 0
+    try:
+        found = torch.load(checkpoint, weights_only=True, map_location="cpu")
+        if missing := [key for key in KEPT if key not in found]:
+            raise ValueError(f"it has no {missing[0]}")
+        return found["global_step"]
+    except Exception as error:  # torch has many for a file that is no checkpoint
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
+            raise  # it may be whole all the same
+        raise ValueError(what_is_wrong(error)) from error
+
+
+def start_step(run_dir: Path, cfg: DictConfig) -> int:
+    """Return the step that a run starts or continues at; a checkpoint that it cannot continue from is set aside.
+
+    That is a damaged one, or one without all that was evaluated before it.
+    """
+    files = (run_dir / CHECKPOINT, run_dir / METRICS)
+    is_first = compat.is_first_process()  # others only look
+    try:
+        step = checkpoint_step(run_dir)
+    except ValueError as error:
+        if is_first:
+            set_file_aside(files[0], what_is_wrong(error))
+        return 0
+    due = {at for at in log_spaced_steps(cfg.trainer.max_steps, cfg.evaluation.per_decade) if at <= step}
+    try:
+        missing = due - {row["step"] for row in read_metrics(run_dir)} if step else set()
+        wrong = f"it has no row of step {min(missing)}" if missing else ""
+    except ValueError as error:
+        wrong = what_is_wrong(error)
+    if not wrong:
+        return step
+    for file in files if is_first else ():
+        if file.exists():
+            set_file_aside(file, wrong if file.name == METRICS else f"{METRICS} is damaged")
+    return 0
 
 
 def open_run(member: Member) -> None:
     """Write the run's config, and open its loggers: the metrics table, and those of the config."""
     cfg, run_dir = member.cfg, member.run_dir
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    set_failure_aside(run_dir)
+    with whole(run_dir / CONFIG) as file:
+        file.write_text(OmegaConf.to_yaml(cfg, resolve=True))
     member.loggers = [MetricsTable(run_dir, member.step)]
     member.loggers += [
         open_logger(cfg, settings, name, node, member.step) for name, node in nodes(cfg, "logger").items()
