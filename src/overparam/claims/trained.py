@@ -16,8 +16,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path
-from overparam.errors import ConfigError, one_line
+from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
+from overparam.runs.overrides import explain
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
 
@@ -59,26 +60,26 @@ def train_sweeps(
         "pack=auto",
         *search_path(setup.config_dir),
     ]
-    with _lab_configs():
+    with _lab_configs(setup.config_dir):
         return _train([[*common, *overrides] for overrides in sweeps])
 
 
 def compose_study(setup: Setup, study: str) -> dict[str, Any]:
     """Return the values of a file of configs/study/; raises `ConfigError` if it cannot be composed."""
-    with _lab_configs():
+    with _lab_configs(setup.config_dir):
         cfg = compose("analyze", [f"study={study}", "runs=''", *search_path(setup.config_dir)])
         values: Any = OmegaConf.to_container(cfg.study, resolve=True)
         return values
 
 
 @contextmanager
-def _lab_configs() -> Iterator[None]:
+def _lab_configs(config_dir: Path | None) -> Iterator[None]:
     """Compose from the lab's configs; what Hydra refuses is a `ConfigError`."""
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(explain(error, config_dir)) from error
 
 
 def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
