@@ -75,6 +75,15 @@ def test_from_the_command_line(configs: Path, line: list[str]) -> None:
     assert done.stdout == ""
 
 
+def test_nothing_of_a_group() -> None:
+    for line in (["callbacks=null"], ["-m", "callbacks=null"], ["--cfg", "job", "callbacks=null"]):
+        done = command_line("train.py", *line)
+        assert done.returncode == 2
+        (said,) = done.stderr.splitlines()
+        assert said.startswith("error: ")
+        assert "write ~group" in said
+
+
 def test_in_a_claim(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model\.widht: .*; did you mean width"):
         train_sweeps(Setup(tmp_path, (0,)), "model_wise", [["model.widht=3"]])

@@ -4,7 +4,9 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.errors import ConfigError, ExpectedError, fail
@@ -30,6 +32,10 @@ def start_hydra(run: Callable[[], object]) -> int:
         return fail(error)
     except (HydraException, OmegaConfBaseException) as error:
         return fail(explain(error, options.config_dir))
+    except ValueError as error:
+        if "hydra" not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts:
+            raise
+        return fail(explain(error, options.config_dir))  # Hydra's own, of an override such as logger=null
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130

@@ -23,6 +23,8 @@ def explain(error: Exception, config_dir: str | Path | None = None) -> str:
     said = one_line(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _of_a_choice(error.missing_cfg_file, error.options or (), folders) or said
+    if said.startswith("Config group override must be"):
+        return f"{said}: to choose nothing of a group write ~group"
     refused = re.search(r"Could not override '([^']+)'\.(?! Did you mean)", said)
     if refused is None:
         return said
