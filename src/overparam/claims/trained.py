@@ -1,6 +1,8 @@
 """The runs that a claim needs: named first, and trained where they are missing."""
 
 import io
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -18,9 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.caller import search_path
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
+from overparam.runs.code import other_code
 from overparam.runs.overrides import explain
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,18 @@ def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
         grid = sweeper.grid(OmegaConf.to_container(config.hydra.overrides.task))
         directories.append([run.directory for run in expand(context.config_loader, config, grid)])
         points += grid
-    if any(state(directory) != State.FINISHED for sweep in directories for directory in sweep):
+    found = {directory: state(directory) == State.FINISHED for sweep in directories for directory in sweep}
+    _say_other_code([directory for directory, is_finished in found.items() if is_finished])
+    if not all(found.values()):
         with redirect_stdout(io.StringIO()):  # the sweep's own tables
             sweeper.train(points)
     return directories
+
+
+def _say_other_code(finished: Sequence[Path]) -> None:
+    """Name the finished runs that other code has made: the verdict is about them."""
+    codes = Counter(code for directory in finished if (code := other_code(directory)))
+    if codes:
+        said = ", ".join(f"{code}: {times}" for code, times in codes.most_common())
+        where = f"{finished[0].parent}: {codes.total()} of {len(finished)} finished runs"
+        log.warning("%s were made by other code (%s); to train them again, delete them", where, said)
