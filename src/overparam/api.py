@@ -16,9 +16,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path, use_callers_files
 from overparam.compat_hydra import config_groups
-from overparam.errors import ConfigError, one_line
+from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
+from overparam.runs.overrides import explain
 from overparam.training.finished import FinishedRun, load_run
 from overparam.training.run import train as train_run
 
@@ -45,7 +46,7 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
             cfg = hydra_compose("train", [*words, *search_path(config_dir)], return_hydra_config=True)
             groups = config_groups(GlobalHydra.instance().config_loader(), cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(explain(error, config_dir)) from error
     with open_dict(cfg):
         del cfg["hydra"]
     refuse_unknown_keys(cfg, groups)

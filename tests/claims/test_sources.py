@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import polars as pl
@@ -36,6 +37,18 @@ def test_runs_trains_what_is_missing_for_the_asked_seeds_only(setup):
     assert set(reach["at_once"]) == {0}
     one, _ = sources.runs(Setup(setup.logs, (1,)), "random_labels", PLAIN)
     assert set(one["seed"]) == {1}
+
+
+def test_finished_runs_of_other_code_are_named(setup, caplog):
+    _, names = sources.runs(setup, "random_labels", PLAIN)
+    assert "other code" not in caplog.text
+    (path,) = setup.logs.glob(f"*/{names[0]}/provenance.json")
+    before = path.read_text()
+    then = json.loads(before)
+    path.write_text(json.dumps({**then, "sources": dict.fromkeys(then["sources"], "0" * 16)}))
+    sources.runs(setup, "random_labels", PLAIN)
+    path.write_text(before)
+    assert f"1 of {len(names)} finished runs were made by other code" in caplog.text
 
 
 def test_other_runs_in_the_folder_do_not_reach_the_table(setup):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from overparam.commands.start import start_hydra
 from tests.conftest import ROOT, command_line, read_json
 from tests.lab import write_lab
 
@@ -71,3 +72,32 @@ def completed(command: str, folder: Path) -> str:
 @pytest.mark.parametrize("script", ["train", "plan"])
 def test_the_shell_completes(script):
     assert completed(f"python scripts/{script}.py", Path(sys.executable).parent) == "data=digits"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-m", "--cfg", "job"], "--multirun and --cfg exclude each other"),
+        (["-m", "--cfg", "job", "--resolve"], "--multirun and --cfg exclude each other"),
+        (["-m", "--info", "config"], "--multirun and --info exclude each other"),
+        (["--run", "--multirun"], "--multirun and --run exclude each other"),
+        (["--resolve"], "--resolve goes with --cfg"),
+    ],
+)
+def test_what_hydra_does_not_do_at_once_is_refused_in_one_line(arguments, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    assert start_hydra(lambda: pytest.fail("it started")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {says}")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "--help"], ["--help", "--resolve"], ["--cfg", "job", "--resolve"], ["--info", "searchpath"]],
+)
+def test_what_hydra_tells_is_told(arguments):
+    done = command_line("train.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 5
+    assert done.stderr == ""

@@ -1,6 +1,8 @@
 """The runs that a claim needs: named first, and trained where they are missing."""
 
 import io
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -16,10 +18,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path
-from overparam.errors import ConfigError, one_line
+from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
+from overparam.runs.code import other_code
+from overparam.runs.overrides import explain
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import expand
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,26 +65,26 @@ def train_sweeps(
         "pack=auto",
         *search_path(setup.config_dir),
     ]
-    with _lab_configs():
+    with _lab_configs(setup.config_dir):
         return _train([[*common, *overrides] for overrides in sweeps])
 
 
 def compose_study(setup: Setup, study: str) -> dict[str, Any]:
     """Return the values of a file of configs/study/; raises `ConfigError` if it cannot be composed."""
-    with _lab_configs():
+    with _lab_configs(setup.config_dir):
         cfg = compose("analyze", [f"study={study}", "runs=''", *search_path(setup.config_dir)])
         values: Any = OmegaConf.to_container(cfg.study, resolve=True)
         return values
 
 
 @contextmanager
-def _lab_configs() -> Iterator[None]:
+def _lab_configs(config_dir: Path | None) -> Iterator[None]:
     """Compose from the lab's configs; what Hydra refuses is a `ConfigError`."""
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from error
+        raise ConfigError(explain(error, config_dir)) from error
 
 
 def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
@@ -95,7 +101,18 @@ def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
         grid = sweeper.grid(OmegaConf.to_container(config.hydra.overrides.task))
         directories.append([run.directory for run in expand(context.config_loader, config, grid)])
         points += grid
-    if any(state(directory) != State.FINISHED for sweep in directories for directory in sweep):
+    found = {directory: state(directory) == State.FINISHED for sweep in directories for directory in sweep}
+    _say_other_code([directory for directory, is_finished in found.items() if is_finished])
+    if not all(found.values()):
         with redirect_stdout(io.StringIO()):  # the sweep's own tables
             sweeper.train(points)
     return directories
+
+
+def _say_other_code(finished: Sequence[Path]) -> None:
+    """Name the finished runs that other code has made: the verdict is about them."""
+    codes = Counter(code for directory in finished if (code := other_code(directory)))
+    if codes:
+        said = ", ".join(f"{code}: {times}" for code, times in codes.most_common())
+        where = f"{finished[0].parent}: {codes.total()} of {len(finished)} finished runs"
+        log.warning("%s were made by other code (%s); to train them again, delete them", where, said)

@@ -10,19 +10,29 @@ from functools import partial
 from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
-from overparam.errors import TERMINATED, ExpectedError, Terminated, end_on_sigterm, fail
+from overparam.compat_hydra import is_group_set_to_null
+from overparam.errors import (
+    TERMINATED,
+    ConfigError,
+    ExpectedError,
+    Terminated,
+    describe_os_error,
+    end_on_sigterm,
+    fail,
+)
+from overparam.runs.overrides import explain
 
 
 def start(command: Callable[[], int]) -> int:
     """Call a command and return its exit code.
 
-    It is the command's own, 2 after an expected error, which is told in a line, 130 after Ctrl-C, 143 after SIGTERM.
+    It is the command's own, 2 after an error that `tell` tells in a line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     end_on_sigterm()
     try:
         return command()
-    except ExpectedError as error:
-        return fail(error)
+    except Exception as error:
+        return tell(error)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -31,27 +41,20 @@ def start(command: Callable[[], int]) -> int:
         return TERMINATED
 
 
-def start_hydra(run: Callable[[], object]) -> int:
-    """Call a command's Hydra main and return its exit code, see `start`."""
-    return start(partial(_run_hydra, run))
-
-
-def _run_hydra(run: Callable[[], object]) -> int:
+def tell(error: Exception) -> int:
+    """Print in one line what a person or the file system did, and return the exit code 2; raise any other error."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
-    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
-    try:
-        use_callers_files(_config_dir(sys.argv[1:]))
-        run()
-    except (HydraException, OmegaConfBaseException) as error:
-        return fail(what_to_install(str(error)) or error)
-    except (RuntimeError, ImportError) as error:
-        if needed := what_to_install(str(error)):
-            return fail(needed)
-        raise
-    return 0
+    if isinstance(error, ExpectedError):
+        return fail(error)
+    if isinstance(error, OSError):
+        return fail(describe_os_error(error))
+    if isinstance(error, HydraException | RuntimeError | ImportError) and (needed := what_to_install(str(error))):
+        return fail(needed)
+    if isinstance(error, HydraException | OmegaConfBaseException) or is_group_set_to_null(error):
+        return fail(explain(error, _options(sys.argv[1:]).config_dir))
+    raise error
 
 
 # Launchers and sweepers of other packages: by a word of their config's or class's name, the plugin, what to install.
@@ -81,8 +84,49 @@ def what_to_install(message: str) -> str | None:
     return None
 
 
-def _config_dir(arguments: Sequence[str]) -> str | None:
+def start_hydra(run: Callable[[], object]) -> int:
+    """Call a command's Hydra main and return its exit code, see `start`."""
+    return start(partial(_run_hydra, run))
+
+
+def _run_hydra(run: Callable[[], object]) -> int:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    options = _options(sys.argv[1:])
+    _refuse_contradictions(options)
+    use_callers_files(options.config_dir)
+    if options.info:  # Hydra prints it through its loggers, to a handler of its own
+        logging.getLogger("hydra").setLevel(logging.NOTSET)
+        logging.getLogger().handlers.clear()
+    run()
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what Hydra's own options say, of which it refuses some combinations with a traceback."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--cfg", "-c")  # else argparse would take -c for -cd
-    return parser.parse_known_args(arguments)[0].config_dir
+    for name, short in (("--config-dir", "-cd"), ("--cfg", "-c"), ("--package", "-p")):
+        parser.add_argument(name, short)
+    parser.add_argument("--info", "-i", nargs="?", const="all")
+    for name, short in (
+        ("--multirun", "-m"),
+        ("--run", "-r"),
+        ("--shell-completion", "-sc"),
+        ("--help", "-h"),
+    ):
+        parser.add_argument(name, short, action="store_true")
+    parser.add_argument("--resolve", action="store_true")
+    return parser.parse_known_args(arguments)[0]
+
+
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    names = ("multirun", "run", "cfg", "info", "shell_completion")
+    asked = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    if options.help:
+        return
+    if len(asked) > 1:
+        raise ConfigError(
+            f"{' and '.join(asked)} exclude each other: give one of them, --cfg to see a run's config"
+        )
+    if options.resolve and not options.cfg:
+        raise ConfigError("--resolve goes with --cfg or --help: give --cfg job --resolve")

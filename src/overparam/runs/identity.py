@@ -30,6 +30,7 @@ NOT_IDENTITY = {
     "objective",
     "retrain",
     "plan",
+    "few_samples",  # what it limits counts
     "data.root",
     "data.download",
     "data.num_workers",
@@ -46,8 +47,10 @@ NOT_IDENTITY = {
     "trainer.profiler",
     "trainer.detect_anomaly",
     "evaluation.batch_size",
-    "init_from.weights",  # where they are; what they are counts, as init_from.sha256
 }
+
+# A mapping of these two is weights that a run depends on: what they are counts, by their hash, and not where they are.
+WEIGHTS_AND_HASH = {"weights", "sha256"}
 
 # Knobs added after runs were made, with the value that means what the lab did before the knob existed. A knob at
 # this value, or at null, leaves no trace in the hash, so old runs keep their identities. Append only.
@@ -165,7 +168,8 @@ def flatten(key: str, value: Any, out: dict[str, Any]) -> None:
         return
     if isinstance(value, Mapping):
         for name, child in value.items():
-            flatten(f"{key}.{name}", child, out)
+            if name != "weights" or value.keys() != WEIGHTS_AND_HASH:
+                flatten(f"{key}.{name}", child, out)
         return
     if key.endswith("._target_"):
         value = PUBLISHED.get(value, value)

@@ -1,5 +1,6 @@
-"""Which finished run another starts from."""
+"""Which finished run another starts from, or learns from."""
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +14,11 @@ from overparam.runs.identity import flat_values
 from overparam.runs.summary import SUMMARY, WEIGHTS
 
 
-def find_weights(given: str, cfg: DictConfig) -> Path:
-    """Return the file of weights that `init_from` names for a run.
+def find_weights(knob: str, given: str, cfg: DictConfig) -> Path:
+    """Return the file of weights that a knob such as `init_from` names for a run.
 
     Args:
+        knob: the knob's dotted key, for messages.
         given: a file of weights, a run's directory, or a sweep's folder: then its finished run that has the
             model and the seed of `cfg`.
         cfg: the run's config, its width resolved.
@@ -27,7 +29,7 @@ def find_weights(given: str, cfg: DictConfig) -> Path:
     path = Path(given)
     if not path.is_dir():
         if not path.exists():
-            raise ConfigError(f"init_from={given}: there is no such file or folder")
+            raise ConfigError(f"{knob}={given}: there is no such file or folder")
         return path
     if (path / WEIGHTS).exists():
         return path / WEIGHTS
@@ -37,9 +39,19 @@ def find_weights(given: str, cfg: DictConfig) -> Path:
     if len(runs) != 1:
         found = f"{len(runs)} finished runs" if runs else "no finished run"
         raise ConfigError(
-            f"init_from={given} has {found} with this model and seed={cfg.seed}: train it, or name one"
+            f"{knob}={given} has {found} with this model and seed={cfg.seed}: train it, or name one"
         )
     return runs[0] / WEIGHTS
+
+
+def may_name_weights(values: Mapping[str, Any]) -> bool:
+    """Return whether a knob among flat values may name a file or folder, from which only `training` can tell."""
+    return any(
+        isinstance(value, str)
+        and not key.rpartition(".")[2].startswith("_")
+        and (os.sep in value or Path(value).exists())
+        for key, value in values.items()
+    )
 
 
 def _trained(summary: Path) -> dict[str, Any]:

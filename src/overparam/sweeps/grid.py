@@ -14,11 +14,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
 from overparam.runs.keys import refuse_unknown_keys
+from overparam.runs.pretrained import may_name_weights
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
 OWN_MODULE = "overparam.training.module.SupervisedModule"  # uses all sections of the config
@@ -102,7 +104,7 @@ class Composer:
     def kind(self, overrides: Sequence[str]) -> Hashable:
         """See `Run.kind`."""
         template, values = self._template(overrides)
-        free = set() if _refers(values) else template.free_seeds
+        free = set() if _refers(values) or may_name_weights(values) else template.free_seeds
         rest = {k: v for k, v in values.items() if k not in free or type(v) is not int}
         return id(template), repr(sorted(rest.items()))
 
@@ -151,6 +153,12 @@ class _Template:
         in_lists = any(part.isdigit() for key in keys for part in key.split("."))
         self.is_plain = _resolves_to_itself(cfg, keys) and not in_lists
         plain: Any = OmegaConf.to_container(cfg)
+        try:
+            flat = flat_values(cfg)
+        except OmegaConfBaseException:  # a value refers to one that is swept, and has none here
+            flat, self.is_plain = {}, False
+        self.is_plain &= not _may_be_read_otherwise(flat)
+        self.is_plain &= not may_name_weights(flat) and "'sha256'" not in str(plain)
         for key, text in references(plain):
             if key in keys or _names_only_paths(text):
                 continue
@@ -163,13 +171,11 @@ class _Template:
                 self.is_plain = False
         others = {source for key, source in self.source.items() if key not in SEEDS}
         self.free_seeds = SEEDS - others if self.is_plain else set()  # those that no other value depends on
-        flat = flat_values(cfg)
-        self.is_plain &= not _may_be_read_otherwise(flat)
         self.constant = {k: v for k, v in flat.items() if not any(_is_in(k, key) for key in self.source)}
 
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
-        if not self.is_plain or _refers(values) or _may_be_read_otherwise(values):
+        if not self.is_plain or _refers(values) or _may_be_read_otherwise(values) or may_name_weights(values):
             from overparam.training.build import resolve
 
             set_values(self.cfg, values)
@@ -184,7 +190,7 @@ class _Template:
 
 def _resolves_to_itself(cfg: DictConfig, keys: list[str]) -> bool:
     """Return whether `training.build.resolve` changes nothing, and the sweep's folder refers to nothing."""
-    looked_up = ("model.target_params", "init_from")
+    looked_up = ("model.target_params", "init_from", "few_samples")
     module = OmegaConf.select(cfg, "module._target_")
     return (
         not OmegaConf.is_interpolation(cfg, "name")

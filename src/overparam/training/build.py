@@ -20,10 +20,9 @@ from overparam.data.streaming import StreamedData
 from overparam.errors import ConfigError
 from overparam.measures.subject import Measure, MetricMeasure
 from overparam.models.parameters import count_parameters, width_for_params, without_memory
-from overparam.models.pretrained import digest, load_pretrained
+from overparam.models.pretrained import load_pretrained
 from overparam.randomness import derive_seed
 from overparam.runs.identity import run_directory
-from overparam.runs.pretrained import find_weights
 from overparam.runs.summary import Summary
 from overparam.training import checks, objective
 from overparam.training.best_weights import BestWeights
@@ -32,6 +31,7 @@ from overparam.training.instantiate import attempt, build, check
 from overparam.training.knobs import target, typed, typed_config
 from overparam.training.module import SupervisedModule, make_optimizer
 from overparam.training.objective import Loss
+from overparam.training.weights import check_weights, with_hashes
 
 log = logging.getLogger(__name__)
 
@@ -80,23 +80,23 @@ def network_of(module: Any) -> nn.Module:
 def resolve(cfg: DictConfig) -> DictConfig:
     """Return the config with the values that depend on more than the config filled in.
 
-    These are: `model.width`, if `model.target_params` is given; the file of weights that `init_from` names, with its
-    hash; and null for sections that the module's constructor does not take. Everything that names, plans or trains a
-    run resolves its config first, so that a run's identity holds what the run depends on and nothing else. A config
-    that is resolved already is returned as it is.
+    These are: what `few_samples` limits; `model.width`, if `model.target_params` is given; the files of weights that
+    knobs such as `init_from` name, with their hashes; null for sections that the module's constructor does not take.
+    Everything that names, plans or trains a run resolves its config first, so that a run's identity holds what the run
+    depends on and nothing else. A config that is resolved already is returned as it is.
 
     Raises:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
             such weights.
     """
-    cfg = typed_config(cfg)
+    cfg = typed_config(_with_few_samples(cfg))
     found = cfg.get("init_from")
     if not (found is None or isinstance(found, str) or (OmegaConf.is_dict(found) and "sha256" in found)):
         raise ConfigError(f"init_from must be a weights.pt or the folder of a sweep, got {found!r}")
     has_target = (cfg.get("model") or {}).get("target_params") is not None
     unused = [section for section in _unused(cfg) if cfg.get(section) is not None]
-    if not has_target and not isinstance(cfg.get("init_from"), str) and not unused:
-        return cfg
+    if not has_target and not unused:
+        return with_hashes(cfg)
     if unused:
         _say_unused(str(cfg.module._target_), ", ".join(unused))
     resolved = copy.deepcopy(cfg)
@@ -105,11 +105,7 @@ def resolve(cfg: DictConfig) -> DictConfig:
             resolved[section] = None
     if has_target and resolved.get("model"):
         _resolve_width(resolved)
-    if isinstance(resolved.get("init_from"), str):
-        weights = find_weights(resolved.init_from, resolved)
-        with open_dict(resolved):
-            resolved.init_from = {"weights": str(weights), "sha256": digest(weights)}
-    return resolved
+    return with_hashes(resolved)
 
 
 @cache
@@ -134,6 +130,26 @@ def _offered_to(module: Any) -> frozenset[str]:
     if "**" in names or (isinstance(module, type) and issubclass(module, SupervisedModule)):
         names |= common
     return frozenset(names & {*common, "input_shape", "num_outputs"})
+
+
+def _with_few_samples(cfg: DictConfig) -> DictConfig:
+    """Return the config with what `few_samples` limits: the samples of a pool, or those that errors are measured on."""
+    if cfg.get("few_samples") is None:
+        return cfg
+    cfg = copy.deepcopy(cfg)
+    with open_dict(cfg):
+        asked, few = cfg.data.pop("n_train", None), cfg.pop("few_samples")
+    if not isinstance(few, int) or isinstance(few, bool) or few < 1:
+        raise ConfigError(f"few_samples must be a positive integer, got {few!r}")
+    own = target("data", cfg.data) if "_target_" in cfg.data else None
+    with open_dict(cfg):
+        if asked not in (few, None):  # what somebody asked for stands
+            cfg.data.n_train = asked
+        elif not (isinstance(own, type) and issubclass(own, PoolDataModule)):
+            cfg.evaluation.train_samples = cfg.evaluation.test_samples = few
+        elif {"n_train", "**"} & compat.parameter_names(own):
+            cfg.data.n_train = min(few, build("data", _without(cfg.data, "held_out")).n_train)
+    return cfg
 
 
 def _resolve_width(cfg: DictConfig) -> None:
@@ -167,11 +183,13 @@ def assemble(cfg: DictConfig) -> Parts:
         cfg = located(cfg)
     if not cfg.name:
         raise ConfigError("name is empty: it is the folder that runs go to")
+    check_weights(cfg)
     checks.check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
     data = build_data(cfg)
     checks.check_trainer(cfg, data)
     loss = build_loss(cfg, data.task)
-    build_evaluation(cfg)
+    if build_evaluation(cfg).test_samples and isinstance(data, PoolDataModule):
+        raise ConfigError("evaluation.test_samples is for data that stream: a pool's test set is in memory")
     for name, node in nodes(cfg, "logger").items():
         check(name, node)
     optimizer, scheduler = _optional(cfg, "optimizer"), _optional(cfg, "scheduler", "monitor")
@@ -222,10 +240,7 @@ def assemble(cfg: DictConfig) -> Parts:
     if isinstance(module, SupervisedModule):
         attempt("optimizer", module.configure_optimizers)
     if cfg.get("init_from"):
-        weights = Path(cfg.init_from.weights)
-        if not weights.exists() or digest(weights) != cfg.init_from.sha256:
-            raise ConfigError(f"init_from: {weights} is gone, or is not what this run started from")
-        attempt("init_from", lambda: load_pretrained(net, weights))
+        attempt("init_from", lambda: load_pretrained(net, Path(cfg.init_from.weights)))
     checks.check_speed_knobs(cfg.channels_last, cfg.compile, net)
     checks.check_sharding(cfg)
     measures = build_measures(cfg, data.num_outputs)

@@ -111,6 +111,7 @@ class Evaluation(L.Callback):
         per_decade: evaluations a factor of ten in steps.
         batch_size: samples a forward pass.
         train_samples: how many training samples the training error is measured on; None is all.
+        test_samples: how many samples of a stream the test and validation errors are measured on; None is all.
     """
 
     def __init__(
@@ -118,15 +119,18 @@ class Evaluation(L.Callback):
         per_decade: PositiveInt = 10,
         batch_size: PositiveInt = 2048,
         train_samples: PositiveInt | None = None,
+        test_samples: PositiveInt | None = None,
     ) -> None:
         for name, value in (
             ("per_decade", per_decade),
             ("batch_size", batch_size),
             ("train_samples", train_samples),
+            ("test_samples", test_samples),
         ):
             if value is not None and value < 1:
                 raise ValueError(f"evaluation.{name} must be a positive integer, got {value}")
-        self.per_decade, self.batch_size, self.train_samples = per_decade, batch_size, train_samples
+        self.per_decade, self.batch_size = per_decade, batch_size
+        self.train_samples, self.test_samples = train_samples, test_samples
         self.last_step, self.last_row = -1, {"": math.nan}
 
     def follow(
@@ -197,8 +201,9 @@ class Evaluation(L.Callback):
         """Evaluate, write the rows down (`again` only what has changed), and return that of the first run."""
         self.last_step = step = trainer.global_step
         splits = self.data.splits()
-        if self.train_samples is not None:
-            splits["train"] = splits["train"].first(self.train_samples)
+        for name in splits:
+            samples = self.train_samples if name == "train" else self.test_samples
+            splits[name] = splits[name] if samples is None else splits[name].first(samples)
         with evaluating(module), trainer.precision_plugin.val_step_context():
             found = {
                 name: evaluate_members(module, split, self.loss, self.batch_size)

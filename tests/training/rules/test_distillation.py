@@ -1,12 +1,14 @@
 """Distillation: its loss, and that the teacher is used and left alone."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from overparam.errors import ConfigError
 from overparam.runs.identity import run_directory
-from overparam.training.build import assemble
+from overparam.training.build import assemble, resolve
 from overparam.training.finished import load_run
 from overparam.training.rules.distillation import Distillation
 from overparam.training.run import train
@@ -71,7 +73,7 @@ def test_the_student_learns_what_its_labels_do_not_say(small, teacher):
 def test_alpha_0_is_plain_training_bit_for_bit(small, teacher):
     plain, distilled = (
         small("model.width=8", "data.label_noise=0.4"),
-        student(small, teacher, "module.alpha=0"),
+        resolve(student(small, teacher, "module.alpha=0")),
     )
     train(plain), train(distilled)
     assert run_directory(plain) != run_directory(distilled)
@@ -82,7 +84,8 @@ def test_alpha_0_is_plain_training_bit_for_bit(small, teacher):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("module.teacher=no/such/run", "no/such/run is not the directory of a finished run"),
+        ("module.teacher=no/such/run", "module.teacher=no/such/run: there is no such file or folder"),
+        ("module.teacher=configs/train.yaml", "configs is not the directory of a finished run"),
         ("data.classes=[0,1,2]", "has 10 outputs, and these data need 3"),
         ("module.temperature=0", r"module\.temperature must be greater than 0"),
         ("module.alpha=1.5", r"module\.alpha must be less than or equal to 1"),
@@ -95,4 +98,19 @@ def test_what_cannot_be_distilled_is_said_in_one_line_before_anything_is_written
     with pytest.raises(ConfigError, match=message) as error:
         train(cfg)
     assert "\n" not in str(error.value)
-    assert not run_directory(cfg).exists()
+    assert len(list(teacher.parent.iterdir())) == 1  # the teacher
+
+
+def test_a_teacher_counts_by_its_weights_and_not_by_its_path(small, teacher, tmp_path):
+    names = [run_directory(resolve(student(small, path))).name for path in (teacher, teacher / "weights.pt")]
+    shutil.copytree(teacher, tmp_path / "elsewhere" / teacher.name)
+    names.append(run_directory(resolve(student(small, tmp_path / "elsewhere" / teacher.name))).name)
+    assert len(set(names)) == 1
+    assert names[0] != run_directory(resolve(small("model.width=8", "data.label_noise=0.4"))).name
+    cfg = resolve(student(small, teacher))
+    weights = torch.load(teacher / "weights.pt", weights_only=True)
+    next(iter(weights.values())).add_(1e-3)  # as if it had been trained again
+    torch.save(weights, teacher / "weights.pt")
+    assert run_directory(resolve(student(small, teacher))).name not in names
+    with pytest.raises(ConfigError, match=r"^module\.teacher: .* is not what this run started from$"):
+        train(cfg)

@@ -12,6 +12,7 @@ from overparam.ranges import PositiveFloat, Share
 from overparam.runs.summary import read_summary
 from overparam.training.finished import load_run
 from overparam.training.module import SupervisedModule
+from overparam.training.weights import Weights
 
 
 class Distillation(SupervisedModule):
@@ -21,7 +22,7 @@ class Distillation(SupervisedModule):
     trained, not saved.
 
     Args:
-        teacher: the finished run's directory.
+        teacher: the finished run's directory, its weights, or the folder of a sweep, see `Weights`.
         num_outputs: K.
         temperature: T; larger ones tell more about the classes that the teacher finds less likely.
         alpha: weight of the teacher against the labels; 0 is plain training, bit for bit.
@@ -34,7 +35,7 @@ class Distillation(SupervisedModule):
     def __init__(
         self,
         *,
-        teacher: str,
+        teacher: Weights,
         num_outputs: int,
         temperature: PositiveFloat = 4.0,
         alpha: Share = 0.9,
@@ -45,14 +46,15 @@ class Distillation(SupervisedModule):
             raise ValueError(f"module.temperature must be positive, got {temperature}")
         if not 0 <= alpha <= 1:
             raise ValueError(f"module.alpha must be in [0, 1], got {alpha}")
-        summary = read_summary(Path(teacher))
+        self.teacher = Path(teacher["weights"]).parent
+        summary = read_summary(self.teacher)
         if summary is None:
-            raise ConfigError(f"module.teacher={teacher} is not the directory of a finished run")
+            raise ConfigError(f"module.teacher={self.teacher} is not the directory of a finished run")
         if summary["num_outputs"] != num_outputs:
             raise ConfigError(
-                f"module.teacher={teacher} has {summary['num_outputs']} outputs, and these data need {num_outputs}"
+                f"module.teacher={self.teacher} has {summary['num_outputs']} outputs, and these data need {num_outputs}"
             )
-        self.teacher, self.temperature, self.alpha = Path(teacher), temperature, alpha
+        self.temperature, self.alpha = temperature, alpha
 
     def on_fit_start(self) -> None:
         """Load the teacher to where the network is."""
