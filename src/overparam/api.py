@@ -15,7 +15,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path, use_callers_files
-from overparam.compat_hydra import config_groups
+from overparam.compat_hydra import config_groups, is_group_set_to_null
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
@@ -46,6 +46,10 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
             cfg = hydra_compose("train", [*words, *search_path(config_dir)], return_hydra_config=True)
             groups = config_groups(GlobalHydra.instance().config_loader(), cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, config_dir)) from error
+    except ValueError as error:
+        if not is_group_set_to_null(error):
+            raise
         raise ConfigError(explain(error, config_dir)) from error
     with open_dict(cfg):
         del cfg["hydra"]

@@ -49,3 +49,8 @@ def result_of(job: JobReturn) -> Any:
     The public `return_value` raises the exception, after a line on stderr for each.
     """
     return job._return_value
+
+
+def is_group_set_to_null(error: Exception) -> bool:
+    """Return whether Hydra refused `group=null`, for which it has no exception of its own."""
+    return isinstance(error, ValueError) and str(error).startswith("Config group override must be a string")

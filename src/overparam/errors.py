@@ -43,9 +43,29 @@ def did_you_mean(word: str, known: Iterable[object]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def printable(text: str) -> str:
+    r"""Return a text in which nothing moves a cursor, colours a terminal or cannot be encoded.
+
+    Example:
+        >>> printable("\x1b[31mred")
+        '\\x1b[31mred'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def one_line(error: Exception | str) -> str:
-    """Return an error's message in one line; of Hydra's, what comes before its list of folders."""
-    return " ".join(str(error).split()).partition(" Config search path:")[0]
+    """Return an error's message in one line; of Hydra's, what comes before its list of folders or types."""
+    text = " ".join(str(error).split())
+    for rest in (" Config search path:", " full_key:"):
+        text = text.partition(rest)[0]
+    return printable(text)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what the file system, or the network, refuses and where: "Permission denied: /logs"."""
+    if error.strerror is None:
+        return str(error) or type(error).__name__
+    return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
 
 
 def fail(error: Exception | str) -> int:

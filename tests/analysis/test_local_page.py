@@ -1,9 +1,10 @@
 """The page in a real browser: opened from disk, clicked and filtered."""
 
+import json
 import shutil
 
 import pytest
-from fabricated import fabricate
+from fabricated import fabricate, rewrite_summary
 
 from overparam.analysis.collect import collect, collect_steps, swept
 from overparam.analysis.local_page import page_data, write_page
@@ -193,3 +194,44 @@ def test_ten_thousand_runs_make_a_few_rows(driver, folder, tmp_path):
     )
     uncheck(browser, "model.width", "4")
     assert text(browser, "shown") == f"{10013 - 527 * 7} of 10013 runs shown"
+
+
+def test_no_text_becomes_part_of_the_page(driver, tmp_path):
+    nasty = [
+        "</script><script>window.taken = 1</script>",
+        "<img src=x onerror='window.taken = 1'>",
+        '"><svg onload="window.taken = 1">',
+        "__SCRIPT__",
+        "javascript:window.taken=1",
+    ]
+    title = f"{nasty[0]}{nasty[1]}__DATA__"
+    sweep = tmp_path / "sweep"
+    for number, text_given in enumerate(nasty):
+        run = fabricate(sweep, seed=number, test_error=0.1 + number / 10)
+        rewrite_summary(
+            run, config=read_config(run) | {"data.kind": text_given, f"data.{text_given}": number}
+        )
+        (run / "provenance.json").write_text(
+            json.dumps({"command": ["train.py", text_given], "host": text_given})
+        )
+        failed = fabricate(sweep, seed=100 + number)
+        (failed / "summary.json").unlink()
+        record_failure(failed, text_given)
+    runs = collect(sweep)
+    page = write_page(tmp_path / "index.html", title, runs, collect_steps(sweep), ["data.kind"])
+    browser = opened(driver, page)
+    assert browser.title == title
+    assert text(browser, "title") == title
+    for given in nasty:
+        assert given in text(browser, "failures")
+        assert given in text(browser, "filters")
+    assert all(given in text(browser, "commands") for given in nasty[:3])  # and no more than five are shown
+    browser.find_element("css selector", ".row").click()
+    assert browser.execute_script("return document.querySelectorAll('img, svg, iframe').length") == 0
+    assert browser.execute_script("return document.scripts.length") == 2
+    assert browser.execute_script("return window.taken === undefined")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def read_config(run):
+    return json.loads((run / "summary.json").read_text())["config"]

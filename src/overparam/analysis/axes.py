@@ -8,6 +8,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from overparam.errors import printable
+
 # Okabe & Ito's palette for colour-blind readers, without its yellow, which is faint on white.
 CATEGORICAL = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Nunez et al. 2018: looks the same with and without red-green vision.
@@ -30,7 +32,7 @@ LABELS = {
 def short_name(key: str) -> str:
     """Return the last part of a dotted key, for file names and legends; the group for `model._target_`."""
     group, _, name = key.rpartition(".")
-    return group if name == "_target_" else name
+    return group if name == "_target_" else name.replace("/", "_")
 
 
 def label(key: str) -> str:
@@ -42,7 +44,7 @@ def value_text(value: Any) -> str:
     """Return a value as text for a tick or a legend; a config's null is "none"."""
     if isinstance(value, float):
         return f"{value:.3g}"
-    return "none" if value is None else str(value)
+    return "none" if value is None else printable(str(value))
 
 
 def colors(values: Sequence[Any]) -> list[Any]:

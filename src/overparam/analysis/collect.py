@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
 from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
-from overparam.runs.identity import NEUTRAL, flat_values, is_config_key
+from overparam.runs.identity import NEUTRAL, flatten, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
 from overparam.runs.state import describe, read_failure
 from overparam.runs.summary import Summary, read_summary, regime, whole
@@ -85,7 +85,7 @@ def _collect(found: dict[Path, dict[str, str]]) -> pl.DataFrame:
     kept, now = sweep / CACHE / "table.parquet", fingerprint(stamps)
     if _cached_fingerprint(kept) == now:
         with suppress(*UNREADABLE):
-            return pl.read_parquet(kept)
+            return pl.read_parquet(kept, glob=False)  # a sweep's name may have a *, ? or [
     table = _to_frame(_read(sweep, stamps)[0])
     if len(table) > 1:  # else one run was asked for
         _write_cache({kept: table}, now)
@@ -144,7 +144,7 @@ def _read(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl
     """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
     files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
     try:
-        cached, steps = map(pl.read_parquet, files)
+        cached, steps = (pl.read_parquet(file, glob=False) for file in files)
         return _read_changed(sweep, stamps, cached, steps)
     except UNREADABLE as error:
         if any(file.exists() for file in files):
@@ -226,13 +226,17 @@ def _record(run_dir: Path) -> dict[str, Any]:
 
 
 def _recorded(path: Path) -> dict[str, Any]:
-    """Return the flat values of a run's config."""
+    """Return the flat values of a run's config; references to secrets in the environment stay what they are."""
     if not path.exists():
         return {}
     config = OmegaConf.load(path)
     if not isinstance(config, DictConfig):
         raise ValueError("it holds no config")
-    return flat_values(config)
+    plain: Any = OmegaConf.to_container(config)
+    values: dict[str, Any] = {}
+    for key, value in plain.items():
+        flatten(key, value, values)
+    return values
 
 
 def _column(name: str) -> str:

@@ -9,6 +9,7 @@ import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import NullLocator
 
 from overparam.analysis.axes import CATEGORICAL, colors, label, scale, short_name, spaced_ticks, value_text
@@ -101,7 +102,7 @@ def groups_of(table: pl.DataFrame, series: list[str]) -> list[tuple[str, pl.Data
 def legend_text(key: str, value: Any) -> str:
     """Return "label noise 0.2" for a config key and its value; of a column of names the name alone."""
     if isinstance(value, str) and "." not in key:
-        return value
+        return value_text(value)
     return f"{short_name(key).replace('_', ' ')} {value_text(value)}"
 
 
@@ -202,9 +203,17 @@ def _parameter_axis(axes: Axes, table: pl.DataFrame, x: str, room: float) -> Non
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path`.png and `path`.pdf; return both."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _take_as_written(figure)
     files = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
     for file in files:
         with whole(file) as beside:
             figure.savefig(beside, dpi=160)
         figure.set_layout_engine("none")  # laid out once, the same in both
     return files
+
+
+def _take_as_written(figure: Figure) -> None:
+    """Have names and values drawn as they are: Matplotlib takes what stands between two $ for mathematics."""
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():  # labels of logarithmic axes have none before they are drawn
+            text.set_parse_math(False)

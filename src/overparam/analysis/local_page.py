@@ -4,6 +4,7 @@ import base64
 import gzip
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,9 @@ def write_page(path: Path, title: str, runs: pl.DataFrame, steps: pl.DataFrame, 
     text = (PARTS / "index.html").read_text()
     parts = {"TITLE": html.escape(title), "DATA": packed}
     parts |= {"STYLE": (PARTS / "page.css").read_text(), "SCRIPT": (PARTS / "page.js").read_text()}
-    for name, part in parts.items():
-        text = text.replace(f"__{name}__", part, 1)
     with whole(path) as file:
-        file.write_text(text)
+        # In one go: a part may hold the name of another.
+        file.write_text(re.sub("__([A-Z]+)__", lambda found: parts[found[1]], text))
     return path
 
 

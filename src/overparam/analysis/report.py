@@ -1,6 +1,5 @@
 """From a sweep's folder to its tables and figures."""
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import combinations
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from overparam.analysis.axes import short_name, value_text
 from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, swept, with_last_logged
@@ -21,6 +21,8 @@ from overparam.analysis.lines import line_figure
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map, step_figure
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
+from overparam.analysis.tables import write_csv
+from overparam.errors import ConfigError, printable
 from overparam.loggers.wandb_report import log_report, save_workspace
 from overparam.runs.summary import whole
 
@@ -49,14 +51,14 @@ def report(folder: Path) -> list[Path]:
     summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
     (out / MADE_FROM).unlink(missing_ok=True)  # until all files are there
     with whole(out / "table.csv") as file:
-        summary.write_csv(file)
+        write_csv(summary, file)
     files = [out / "table.csv", *write_tables(runs, steps, out)]
     print_table(summary, keys, more)
     for warning, count in (
         table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
     ):
         Console().print(
-            f"warning of {count} of {len(table)} runs: {warning}", highlight=False, soft_wrap=True
+            Text(printable(f"warning of {count} of {len(table)} runs: {warning}")), soft_wrap=True
         )
     for name, figure in figures(table, steps, keys, folder.name):
         files += save(figure, out / name)
@@ -75,7 +77,7 @@ def report(folder: Path) -> list[Path]:
         file.write_text(made_from)
     for file in files:
         if file.name in ("figure.png", "index.html"):
-            Console().print(str(file), highlight=False, soft_wrap=True)
+            Console().print(Text(printable(str(file))), soft_wrap=True)
     return files
 
 
@@ -105,12 +107,12 @@ def workspace(folder: Path) -> str:
 
     Raises:
         FileNotFoundError: if no run is there.
-        ValueError: if no finished run was logged to W&B.
+        ConfigError: if no finished run was logged to W&B.
     """
     table = collect(folder).filter(status="finished")
     logger = wandb_settings(folder, table) if len(table) else None
     if logger is None:
-        raise ValueError(f"no finished run in {folder} was logged to W&B: train with logger=wandb")
+        raise ConfigError(f"no finished run in {folder} was logged to W&B: train with logger=wandb")
     return save_workspace(folder.name, logger, swept(table))
 
 
@@ -157,20 +159,15 @@ def figures(
 
 
 def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Path]:
-    """Write `runs` and `steps` as Parquet, which keeps types, and as CSV, in which a list is JSON text."""
+    """Write `runs` and `steps` as Parquet, which keeps types, and as CSV."""
     files = []
     for name, table in (("runs", runs), ("steps", steps)):
         files += [out / f"{name}.parquet", out / f"{name}.csv"]
         with whole(files[-2]) as file:
             file.write_bytes(as_parquet(table))
-        lists = [key for key, dtype in table.schema.items() if isinstance(dtype, pl.List)]
         with whole(files[-1]) as file:
-            table.with_columns(pl.col(lists).map_elements(_json, return_dtype=pl.String)).write_csv(file)
+            write_csv(table, file)
     return files
-
-
-def _json(values: pl.Series) -> str:
-    return json.dumps(values.to_list())
 
 
 def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None:
@@ -181,13 +178,14 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
         keys: the swept config keys.
         more: columns to show beside the errors, the first few.
     """
-    shown = Table(*map(short_name, keys), "P/n", "train error", "noise fitted", "test error")
-    for column in (*(key.replace("_", " ") for key in more[:MOST_MEASURES]), "seeds"):
-        shown.add_column(column)
+    shown = Table()
+    headers = [*map(short_name, keys), "P/n", "train error", "noise fitted", "test error"]
+    for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), "seeds"):
+        shown.add_column(Text(printable(header)))
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted, std = row["train_error_noisy"], row["test_error_std"]
         shown.add_row(
-            *(value_text(row[key]) for key in keys),
+            *(Text(value_text(row[key])) for key in keys),
             f"{row['params_per_sample']:.2f}",
             f"{row['train_error']:.3f}",
             "" if fitted is None else f"{1 - fitted:.2f}",

@@ -87,7 +87,7 @@ def load_claim(path: Path, config_dir: Path | None = None) -> Claim:
     try:
         claim = Claim.model_validate(OmegaConf.to_container(OmegaConf.load(path)))
         _check(claim, config_dir)
-    except (YAMLError, OmegaConfBaseException) as error:
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is not YAML: {one_line(error)}") from error
     except ValidationError as error:
         raise ConfigError(f"{path.name}: {_first(error)}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import TypeAdapter
 
+from overparam.analysis.tables import write_csv
 from overparam.claims.claim import load_claim
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Effect, Verdict, verdict
@@ -47,7 +48,7 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     with whole(out / f"{path.stem}.png") as file:
         claim.figure(shown, claim.claim).savefig(file, dpi=96)
     with whole(out / f"{path.stem}.csv") as file:
-        table.select(pl.exclude(pl.List)).write_csv(file)
+        write_csv(table.select(pl.exclude(pl.List)), file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
         *(list(setup.seeds), time.time() - started),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import start
-from overparam.errors import ExpectedError
+from overparam.errors import ExpectedError, one_line
 
 SEEDS = [0, 1, 2, 3, 4]
 
@@ -63,9 +63,9 @@ def _judge_claims() -> int:
     for path in paths:
         try:
             entry = judge(path, setup, out)
-        except (ExpectedError, RuntimeError, ValueError, FileNotFoundError) as error:
+        except (ExpectedError, RuntimeError, ValueError, OSError) as error:
             failed += 1
-            print(f"{path.stem}: could not be judged: {error}", file=sys.stderr)
+            print(f"{path.stem}: could not be judged: {one_line(error)}", file=sys.stderr)
             continue
         save_entry(entry, out)
         write_ledger(out)

@@ -11,9 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from overparam.commands.start import start_hydra
+from overparam.commands.start import start_hydra, tell
 from overparam.compat_hydra import config_groups
-from overparam.errors import ExpectedError, fail
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
 
@@ -26,9 +25,9 @@ def run(cfg: DictConfig) -> None:
     try:
         choices = HydraConfig.get().runtime.choices
         refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
-        report([(cfg, HydraConfig.get().overrides.task)], cfg.plan.json)
-    except ExpectedError as error:
-        sys.exit(fail(error))  # Hydra would print a line of its own first
+        report([(cfg, HydraConfig.get().overrides.task)], getattr(cfg.plan, "json", None))
+    except Exception as error:
+        sys.exit(tell(error))  # Hydra would print a line of its own first
 
 
 def main() -> int:

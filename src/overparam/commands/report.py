@@ -26,13 +26,15 @@ def _report() -> int:
     folder = arguments.folder.resolve()
     from overparam.analysis.report import report, workspace
 
+    if not arguments.workspace:
+        report(folder)
+        return 0
+    import wandb
+
     try:
-        if arguments.workspace:
-            print(workspace(folder))
-        else:
-            report(folder)
-    except (FileNotFoundError, ValueError) as error:
-        return fail(str(error))
+        print(workspace(folder))
+    except wandb.Error as error:
+        return fail(f"W&B: {error}; `wandb login` or WANDB_API_KEY gives it a key")
     except ImportError as error:
         return fail(f"{error.name} is missing: pip install wandb-workspaces==0.4.13")
     return 0

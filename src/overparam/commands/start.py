@@ -50,7 +50,9 @@ def tell(error: Exception) -> int:
         return fail(error)
     if isinstance(error, OSError):
         return fail(describe_os_error(error))
-    if isinstance(error, HydraException | RuntimeError | ImportError) and (needed := what_to_install(str(error))):
+    if isinstance(error, HydraException | RuntimeError | ImportError) and (
+        needed := what_to_install(str(error))
+    ):
         return fail(needed)
     if isinstance(error, HydraException | OmegaConfBaseException) or is_group_set_to_null(error):
         return fail(explain(error, _options(sys.argv[1:]).config_dir))

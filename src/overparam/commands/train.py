@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from overparam.commands.start import start_hydra
+from overparam.commands.start import start_hydra, tell
 from overparam.compat_hydra import config_groups
-from overparam.errors import ConfigError, ExpectedError, fail
+from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
 
@@ -29,9 +29,9 @@ def run(cfg: DictConfig) -> float | None:
         choices = HydraConfig.get().runtime.choices
         refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
         return run_job(cfg, show=alone)
-    except ExpectedError as error:
+    except Exception as error:
         if alone:
-            sys.exit(fail(error))  # Hydra would print a line of its own first
+            sys.exit(tell(error))  # Hydra would print a line of its own first
         raise
 
 

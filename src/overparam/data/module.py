@@ -231,6 +231,11 @@ class PoolDataModule(L.LightningDataModule):
         """Whether samples are kept to choose by."""
         return self.num_held_out > 0
 
+    @property
+    def smallest_batch(self) -> int:
+        """Samples of the smallest training batch: all are of one size."""
+        return self.batch_size
+
     def splits(self) -> dict[str, Split]:
         """Return what a network is evaluated on: "train", "test" and, with `held_out`, "val"."""
         splits = {"train": self.train, "test": self.test}

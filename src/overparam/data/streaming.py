@@ -108,6 +108,8 @@ class StreamedData:
                 f"{self.name} must say how many training samples it has: give it an attribute n_train"
             )
         self.n_train: int = n_train
+        left_over = 0 if getattr(loader, "drop_last", True) else n_train % self.batch_size
+        self.smallest_batch = left_over or self.batch_size
         shape, task, outputs = said("input_shape"), said("task"), said("num_outputs", "num_classes")
         if shape is None or task is None or outputs is None:
             with isolate_rng():

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 from torchvision import datasets
 
-from overparam.data.files import differing, fetch, without_checksums
+from overparam.data.cifar import read_batches
+from overparam.data.files import differing, fetch, svhn_without_checksums
 from overparam.data.module import Pool, PoolDataModule
 from overparam.data.normalization import Normalization
 
@@ -73,23 +73,24 @@ class Vision(PoolDataModule):
 def _read(source: Any, root: Path) -> Pool:
     if unlike := differing(source, root):
         log.warning("%s: not as published, used all the same: %s", root, ", ".join(unlike))
-    reader = without_checksums(source)
     try:
-        if source is datasets.SVHN:
+        if issubclass(source, datasets.CIFAR10):
+            folder = root / source.base_folder
+            tensors = [
+                read_batches([folder / name for name, _ in part])
+                for part in (source.train_list, source.test_list)
+            ]
+        elif source is datasets.SVHN:
+            reader = svhn_without_checksums()
             splits = [reader(root, split=split) for split in ("train", "test")]
             tensors = [(torch.from_numpy(s.data), torch.from_numpy(s.labels)) for s in splits]
         else:
-            splits = [reader(root, train=train) for train in (True, False)]
-            tensors = [(_channels_first(s.data), torch.as_tensor(s.targets)) for s in splits]
+            splits = [source(root, train=train) for train in (True, False)]
+            tensors = [(s.data.unsqueeze(1), s.targets) for s in splits]
     except Exception as error:
         raise ValueError(f"{source.__name__} in {root} cannot be read: {error!r}") from error
     (train_x, train_y), (test_x, test_y) = tensors
     return Pool(train_x.contiguous(), train_y, test_x.contiguous(), test_y)
-
-
-def _channels_first(images: Any) -> Tensor:
-    x = torch.as_tensor(images)
-    return x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
 
 
 class MNIST(Vision):

@@ -22,7 +22,7 @@ def load_pretrained(net: nn.Module, path: Path) -> None:
     Raises:
         ValueError: if the file is no state dict, or that of a network of another shape.
     """
-    state = _state(path, path.stat().st_mtime_ns)
+    state = _kept(path, path.stat().st_mtime_ns)
     own = net.state_dict()
     last = list(dict(net.named_parameters()))[-1].rpartition(".")[0]
     wanted = {name: value for name, value in own.items() if name.rpartition(".")[0] != last}
@@ -50,8 +50,12 @@ def _digest(path: Path, modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-@lru_cache(maxsize=8)
-def _state(path: Path, modified: int) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a state dict as `torch.save` writes it; nothing else is read, and nothing executed.
+
+    Raises:
+        ValueError: if the file is no state dict.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
@@ -59,3 +63,8 @@ def _state(path: Path, modified: int) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict")
     return state
+
+
+@lru_cache(maxsize=8)
+def _kept(path: Path, modified: int) -> dict[str, Tensor]:
+    return read_weights(path)

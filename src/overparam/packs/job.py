@@ -5,15 +5,19 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.errors import ConfigError, one_line
 from overparam.packs.grouping import plan
 from overparam.runs.identity import resolved_values, run_directory
+from overparam.runs.secrets import from_environment
 from overparam.runs.state import AlreadyRunning, RunFailed
 from overparam.runs.summary import whole
 from overparam.sweeps.grid import Job, Run
 from overparam.training.build import Parts
+from overparam.training.checks import one_of
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +66,7 @@ def overrides(job: Sequence[Run], logs: str) -> list[str]:
     for run in job:
         cfg = resolved_values(run.cfg)
         members.append({**cfg, "paths": {**cfg["paths"], "logs": logs}})
-    text = json.dumps(members)
+    text = json.dumps(from_environment(members))
     file = job[0].directory.parent / PACKS / f"{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
     file.parent.mkdir(exist_ok=True)
     with whole(file) as beside:
@@ -75,7 +79,10 @@ def members(cfg: DictConfig) -> list[DictConfig]:
     """Return the configs of the runs of a job: of a pack's members, or the one that `cfg` is."""
     if not cfg.get("members"):
         return [cfg]
-    return [OmegaConf.create(member) for member in json.loads(Path(cfg.members).read_text())]
+    try:
+        return [OmegaConf.create(member) for member in json.loads(Path(cfg.members).read_text())]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"members={cfg.members} is no list of a pack's runs: {one_line(error)}") from error
 
 
 def run_job(cfg: DictConfig, show: bool = False) -> float | None:
@@ -94,7 +101,7 @@ def run_job(cfg: DictConfig, show: bool = False) -> float | None:
 
     cfgs = members(cfg)
     if len(cfgs) == 1:
-        return train(cfg, show)[cfg.objective]
+        return _objective(train(cfg, show), cfg.objective)
     results = train_pack(cfgs)
     errors = {run_directory(c): r for c, r in zip(cfgs, results, strict=True) if isinstance(r, Exception)}
     if errors and all(isinstance(error, AlreadyRunning) for error in errors.values()):
@@ -102,4 +109,13 @@ def run_job(cfg: DictConfig, show: bool = False) -> float | None:
     if errors:
         first = next(iter(errors)).name
         raise RunFailed(f"{len(errors)} of the pack's {len(cfgs)} runs failed, the first is {first}")
-    return min(result[cfg.objective] for result in results if not isinstance(result, Exception))
+    return min(_objective(result, cfg.objective) for result in results if not isinstance(result, Exception))
+
+
+def _objective(summary: Mapping[str, Any], key: str) -> Any:
+    if key not in summary:  # of what measures add, nobody knows before
+        known = sorted(name for name, value in summary.items() if isinstance(value, int | float))
+        raise ConfigError(
+            f"the run is finished, and has no objective={key}: its summary.json has {one_of(known)}"
+        )
+    return summary[key]

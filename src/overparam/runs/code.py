@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from overparam.runs import secrets
 from overparam.runs.damage import damage, read_object
 from overparam.runs.identity import resolved_values
 from overparam.runs.state import REPLACED, set_aside
@@ -45,9 +46,12 @@ def caller_commit() -> str | None:
 
 
 def uncommitted_changes() -> str:
-    """Return the diff of tracked files against their commits, the lab's and the caller's; empty if there is none."""
+    """Return the diff of tracked files against their commits, the lab's and the caller's; empty if there is none.
+
+    Files that by their names hold secrets are left out.
+    """
     folders = [PACKAGE] * (lab_commit() is not None) + [calling_folder()] * (caller_commit() is not None)
-    return "".join(_git(folder, "diff", "HEAD") or "" for folder in folders)
+    return "".join(_git(folder, "diff", "HEAD", "--", ":(top)", *secrets.FILES) or "" for folder in folders)
 
 
 def sources(cfg: DictConfig) -> dict[str, str]:

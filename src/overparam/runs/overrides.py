@@ -8,6 +8,7 @@ from typing import Any
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.compat_hydra import is_group_set_to_null
 from overparam.errors import did_you_mean, one_line
 from overparam.paths import CONFIGS
 
@@ -19,12 +20,12 @@ def explain(error: Exception, config_dir: str | Path | None = None) -> str:
         error: what they raised.
         config_dir: a folder of the caller's own configs, in which there are groups and choices too.
     """
+    if is_group_set_to_null(error):
+        return "a group is chosen by the name of a file, not null: leave one out with ~, as in ~scheduler"
     folders = [CONFIGS, *([Path(config_dir)] if config_dir else [])]
     said = one_line(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _of_a_choice(error.missing_cfg_file, error.options or (), folders) or said
-    if said.startswith("Config group override must be"):
-        return f"{said}: to choose nothing of a group write ~group"
     refused = re.search(r"Could not override '([^']+)'\.(?! Did you mean)", said)
     if refused is None:
         return said

@@ -22,6 +22,7 @@ from overparam.runs.code import (
     sources,
     uncommitted_changes,
 )
+from overparam.runs.secrets import without_secrets_in_command, without_secrets_in_text
 from overparam.runs.summary import write_json
 
 COMMAND = "OVERPARAM_COMMAND"  # environment variable; launchers hand the environment on
@@ -86,9 +87,9 @@ def write_provenance(run_dir: Path, cfg: DictConfig, device: str, continues: boo
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "host": platform.node(),
         "platform": platform.platform(),
-        "command": command_line(),
+        "command": without_secrets_in_command(command_line()),
         "resumed_at": resumed_at(run_dir) if continues else [],
     }
     write_json(run_dir / PROVENANCE, record)
     if changes:
-        (run_dir / "uncommitted.diff").write_text(changes)
+        (run_dir / "uncommitted.diff").write_text(without_secrets_in_text(changes))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from overparam.errors import ExpectedError
+from overparam.errors import ExpectedError, one_line
 from overparam.locks import is_held, locked
 from overparam.runs.damage import damage, read_object, set_file_aside, what_is_wrong
+from overparam.runs.secrets import without_secrets_in_text
 from overparam.runs.summary import SUMMARY, write_json
 
 log = logging.getLogger(__name__)
@@ -128,9 +129,8 @@ def _failure(path: Path) -> Failure:
 def record_failure(run_dir: Path, reason: str, traceback: str = "") -> Failure:
     """Write the failure of a run's latest attempt, counting those before; if that cannot be written, say so."""
     before = read_failure(run_dir)
-    failure = Failure(
-        " ".join(reason.split()), (before.attempts if before else 0) + 1, time.time(), traceback
-    )
+    reason, traceback = (without_secrets_in_text(text) for text in (one_line(reason), traceback))
+    failure = Failure(reason, (before.attempts if before else 0) + 1, time.time(), traceback)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         set_failure_aside(run_dir)

@@ -14,6 +14,7 @@ from hydra.utils import get_method
 
 from overparam.analysis.collect import collect, swept
 from overparam.analysis.figures import save
+from overparam.analysis.tables import write_csv
 from overparam.errors import ConfigError
 from overparam.models.pretrained import digest
 from overparam.runs.damage import DamagedRun, read_object, set_file_aside, what_is_wrong
@@ -104,7 +105,7 @@ def study(
         raise ConfigError(f"no run in {folder} could be studied: those that are finished are damaged")
     result = pl.DataFrame(rows, infer_schema_length=None)
     with whole(folder / "studies" / f"{name}.csv") as file:
-        result.write_csv(file)
+        write_csv(result, file)
     if figure:
         _draw(result, f"{name}, {folder.name}", dict(figure), folder / "studies" / name)
     return result

@@ -9,8 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from overparam.errors import ConfigError
 from overparam.measures.step_cost import StepCost, step_cost
 from overparam.runs.identity import identity
+from overparam.runs.secrets import without_secrets_in_command
 from overparam.training.build import Parts, assemble, resolve
 
 UNITS = ("", "k", "M", "G", "T", "P", "E")
@@ -69,7 +71,9 @@ def plan(runs: Iterable[tuple[DictConfig, Sequence[str]]]) -> list[Row]:
             flops_per_step=costs[key].flops,
             memory_bytes=costs[key].memory_bytes,
             steps=cfg.trainer.max_steps,
-            overrides=[text for text in overrides if not text.startswith("plan.")],
+            overrides=without_secrets_in_command(
+                [text for text in overrides if not text.startswith("plan.")]
+            ),
         )
     return list(rows.values())
 
@@ -132,7 +136,13 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], path: str | None) -> None:
-    """Plan the runs, print the plan, and write its rows as a JSON list to `path` if there is one."""
+    """Plan the runs, print the plan, and write its rows as a JSON list to `path` if there is one.
+
+    Raises:
+        ConfigError: if no file can be written there, or one of the runs could not be trained as asked.
+    """
+    if path is not None and not (isinstance(path, str) and Path(path).parent.is_dir()):
+        raise ConfigError(f"plan.json must be null or name a file in a folder that is there, got {path!r}")
     rows = plan(runs)
     if path is not None:
         Path(path).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

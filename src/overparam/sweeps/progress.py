@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from overparam.errors import printable
 from overparam.runs.metrics import METRICS, read_metrics
 from overparam.runs.state import Failure, State, read_failure, state
 from overparam.runs.summary import read_summary
@@ -150,9 +151,11 @@ def print_running(run_dirs: Sequence[Path]) -> None:
         if rows:
             row, age = rows[-1], time.time() - (run_dir / METRICS).stat().st_mtime
             errors = [f"{row[key]:.4g}" for key in ("train_error", "test_error")]
-            table.add_row(run_dir.name, str(row["step"]), *errors, f"{timedelta(seconds=round(age))} ago")
+            table.add_row(
+                _plain(run_dir.name), str(row["step"]), *errors, f"{timedelta(seconds=round(age))} ago"
+            )
         else:
-            table.add_row(run_dir.name, "0")
+            table.add_row(_plain(run_dir.name), "0")
     if run_dirs:
         Console(width=None if sys.stdout.isatty() else 160).print(table)
 
@@ -161,5 +164,10 @@ def print_failures(failures: dict[Path, Failure]) -> None:
     """Print what failed and why."""
     table = Table("failed run", "attempts", "reason")
     for run_dir, failure in sorted(failures.items()):
-        table.add_row(run_dir.name, str(failure.attempts), failure.reason)
+        table.add_row(_plain(run_dir.name), str(failure.attempts), _plain(failure.reason))
     Console(stderr=True, width=None if sys.stderr.isatty() else 160).print(table)
+
+
+def _plain(text: str) -> Text:
+    """Return a text to be printed as it is: rich takes [words] for styles."""
+    return Text(printable(text))

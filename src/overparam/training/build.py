@@ -243,6 +243,7 @@ def assemble(cfg: DictConfig) -> Parts:
         attempt("init_from", lambda: load_pretrained(net, Path(cfg.init_from.weights)))
     checks.check_speed_knobs(cfg.channels_last, cfg.compile, net)
     checks.check_sharding(cfg)
+    checks.check_single_samples(net, data)
     measures = build_measures(cfg, data.num_outputs)
     known = {field.name: field.type in (int, float, int | None, float | None) for field in fields(Summary)}
     if not known.get(cfg.objective, bool(cfg.get("measures"))):

@@ -132,6 +132,26 @@ def check_batch_norm(trainer: L.Trainer, net: nn.Module, sync_batchnorm: bool) -
         )
 
 
+def check_single_samples(net: nn.Module, data: Any) -> None:
+    """Raise `ConfigError` if some batch is one sample and BatchNorm has nothing to average over in it.
+
+    Args:
+        net: the network, without memory.
+        data: the run's.
+    """
+    if data.smallest_batch != 1 or not compat.has_batch_norm(net):
+        return
+    try:
+        net.train()(torch.empty(1, *data.input_shape, device="meta"))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ConfigError(
+            f"BatchNorm cannot normalize a batch of one sample, and n={data.n_train} in batches of "
+            f"{data.batch_size} make one: change data.batch_size or data.n_train"
+        ) from error
+
+
 def one_of(names: Sequence[str]) -> str:
     """Return names as a choice in words.
 

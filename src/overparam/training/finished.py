@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from overparam.data.module import Split
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, one_line
 from overparam.runs.damage import CONFIG, DamagedRun, damage, what_is_wrong
 from overparam.runs.summary import SUMMARY, WEIGHTS, read_summary
 from overparam.training.build import Parts, assemble, network_of
@@ -67,21 +67,20 @@ def load_run(run_dir: Path) -> FinishedRun:
     for name in (SUMMARY, WEIGHTS, CONFIG):
         if not (run_dir / name).exists():
             raise ConfigError(f"{run_dir} has no {name}: a study needs finished runs that kept their weights")
-    cfg, weights = _read(run_dir / CONFIG, OmegaConf.load), _read(run_dir / WEIGHTS, _load)
+    cfg, weights = _read(run_dir / CONFIG, OmegaConf.load), _read(run_dir / WEIGHTS, read_weights)
     if not isinstance(cfg, DictConfig):
         raise DamagedRun(f"{run_dir / CONFIG} is damaged: it holds no config")
     cfg.logger = None  # it is not to be opened again
     parts = assemble(cfg)
     parts.data.setup()
     net = network_of(parts.build_module())
-    net.load_state_dict(weights)
+    try:
+        net.load_state_dict(weights)
+    except (ValueError, RuntimeError) as error:  # of another network
+        raise ConfigError(f"{run_dir / WEIGHTS} cannot be loaded: {one_line(error)}") from error
     splits, summary = parts.data.splits(), read_summary(run_dir) or {}
     train, test = (s if isinstance(s, Split) else s.held() for s in (splits["train"], splits["test"]))
     return FinishedRun(run_dir.name, cfg, parts, net.eval(), train, test, parts.loss, summary)
-
-
-def _load(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read(path: Path, read: Callable[[Path], Any]) -> Any:

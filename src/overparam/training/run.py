@@ -31,6 +31,7 @@ from overparam.runs.damage import CONFIG, set_file_aside, what_is_wrong
 from overparam.runs.identity import flat_values
 from overparam.runs.metrics import METRICS, read_metrics
 from overparam.runs.provenance import write_provenance
+from overparam.runs.secrets import without_secrets
 from overparam.runs.state import (
     FAILURE,
     AlreadyRunning,
@@ -323,10 +324,10 @@ def start_step(run_dir: Path, cfg: DictConfig) -> int:
 def open_run(member: Member) -> None:
     """Write the run's config, and open its loggers: the metrics table, and those of the config."""
     cfg, run_dir = member.cfg, member.run_dir
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    settings: Any = without_secrets(OmegaConf.to_container(cfg, resolve=True))
     set_failure_aside(run_dir)
     with whole(run_dir / CONFIG) as file:
-        file.write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        file.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
     member.loggers = [MetricsTable(run_dir, member.step)]
     member.loggers += [
         open_logger(cfg, settings, name, node, member.step) for name, node in nodes(cfg, "logger").items()
@@ -435,5 +436,5 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         measures={
             key: value for row in table for key, value in row.items() if key not in (*COLUMNS, "epoch")
         },
-        config=flat_values(cfg),
+        config=without_secrets(flat_values(cfg)),
     )

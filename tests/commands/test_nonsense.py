@@ -1,0 +1,163 @@
+"""Nonsense given to any command: one line on stderr that says what is wrong, exit code 2, no traceback."""
+
+import importlib
+import os
+import sys
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from tests.conftest import command_line
+
+TOO_LONG = "y" * 300
+SMALL = ["data.n_train=40", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local"]
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Gives a command, in this process, and returns the line that it ends with."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def give(command, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", *arguments])
+        GlobalHydra.instance().clear()
+        capsys.readouterr()
+        try:
+            code = importlib.import_module(f"overparam.commands.{command}").main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            GlobalHydra.instance().clear()
+        said = capsys.readouterr().err.strip()
+        assert said.count("\n") == 0, said
+        line = said
+        assert code == 2
+        assert line.startswith("error: ")
+        return line
+
+    return give
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "says"),
+    [
+        ("report", ["empty"], "no run in"),
+        ("report", ["file"], "Not a directory: "),
+        ("report", ["nowhere"], "No such file or directory: "),
+        ("report", [TOO_LONG], "File name too long: "),
+        ("report", ["nowhere", "--workspace"], "is not a folder"),
+        ("status", ["nowhere"], "there is no folder nowhere"),
+        ("status", ["file"], "there is no folder file"),
+        ("analyze", [], "Missing mandatory value: runs"),
+        ("analyze", ["runs=null"], "runs must be the folder of a sweep, got None"),
+        ("analyze", ["runs=[a]"], "runs must be the folder of a sweep"),
+        ("analyze", ["runs=empty"], "no run in empty"),
+        ("analyze", [f"runs={TOO_LONG}"], "File name too long"),
+        ("analyze", ["runs=empty", "study=null"], "a group is chosen by the name of a file"),
+        ("analyze", ["runs=empty", "~study"], "the study has no _target_"),
+        ("analyze", ["runs=empty", "~study.group"], "the study has no group"),
+        ("analyze", ["runs=empty", "study._target_=no.such"], "study._target_=no.such cannot be imported"),
+        ("analyze", ["runs=empty", "+study.foo=1"], "got an unexpected keyword argument 'foo'"),
+        ("claims", ["--only", "../x"], "there is no claim x"),
+        ("claims", ["--only", "binary.yaml"], "binary.yaml is not YAML"),
+        ("claims", ["--only", "list.yaml"], "list.yaml: a claim"),
+        ("claims", ["--only", "empty", "--config-dir", "nowhere"], "there is no folder of configs"),
+        ("claims", ["--only", f"{TOO_LONG}.yaml"], "File name too long"),
+        ("claims", ["--only", "04_ridgeless", "--logs", "file"], "Not a directory: file/claims"),
+        ("claims", ["--only", "04_ridgeless", "--logs", "/proc/x"], "No such file or directory: /proc/x"),
+        ("plan", ["plan.json=nowhere/plan.json"], "plan.json must be null or name a file in a folder"),
+        ("plan", ["plan.json=[a]"], "plan.json must be null or name a file in a folder"),
+        ("plan", ["-m", "plan.json=nowhere/plan.json", "seed=0,1"], "plan.json must be null"),
+        ("plan", ["plan.json=empty"], "Is a directory: empty"),
+        ("plan", ["-m", "data=null,digits"], "a group is chosen by the name of a file"),
+        ("plan", ["seed=${oc.env:NO_SUCH_VARIABLE}"], "'NO_SUCH_VARIABLE' not found"),
+        ("plan", ["name=${name}"], "Recursive interpolation detected"),
+        *(
+            ("train", [f"{group}=null"], "a group is chosen by the name of a file, not null")
+            for group in (
+                "data",
+                "model",
+                "module",
+                "loss",
+                "optimizer",
+                "scheduler",
+                "trainer",
+                "evaluation",
+            )
+        ),
+        *(
+            ("train", [f"~{group}"], group)
+            for group in ("data", "model", "optimizer", "trainer", "evaluation")
+        ),
+        ("train", ["paths.logs=/dev/null"], "Not a directory: /dev/null/runs"),
+        ("train", ["paths.logs=file"], "Not a directory: file/runs"),
+        ("train", ["paths.logs=/proc/x"], "No such file or directory: /proc/x"),
+        ("train", [f"paths.logs={TOO_LONG}"], f"File name too long: {TOO_LONG}"),
+        ("train", [f"name={TOO_LONG}"], "long"),
+        ("train", ["objective=foo"], "objective=foo is not a number of summary.json"),
+        ("train", ["measures=norms", "objective=foo"], "the run is finished, and has no objective=foo"),
+        (
+            "train",
+            ["data.batch_size=1", "model.norm=batch"],
+            "BatchNorm cannot normalize a batch of one sample",
+        ),
+        ("train", ["data.n_train=1", "model.norm=batch"], "BatchNorm cannot normalize a batch of one sample"),
+        ("train", ["+members=file"], "members=file is no list of a pack's runs"),
+        ("train", ["+members=nowhere"], "No such file or directory: nowhere"),
+        ("train", ["logger=csv", "logger.csv.save_dir=/proc/x"], "No such file or directory: /proc/x"),
+        ("train", ["data=mnist", "data.root=file", "data.download=true"], "file"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+def test_one_line(told, command, arguments, says):
+    given = SMALL if command in ("train", "plan") else []
+    assert says in told(
+        command, *(["-m"] if "-m" in arguments else []), *given, *(a for a in arguments if a != "-m")
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to(told, tmp_path):
+    (tmp_path / "empty").chmod(0o555)
+    assert "Permission denied: empty/" in told("train", *SMALL, "paths.logs=empty")
+
+
+@pytest.mark.parametrize("where", ["train", "plan"])
+def test_a_full_disk_is_one_line(told, where, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "there")
+
+    names = {"train": "overparam.training.run.open_run", "plan": "overparam.sweeps.plan.plan"}
+    monkeypatch.setattr(names[where], full)
+    assert told(where, *SMALL) == "error: No space left on device: there"
+
+
+def test_a_workspace_without_a_key(told, monkeypatch, tmp_path):
+    import wandb
+
+    def refuse(_):
+        raise wandb.errors.UsageError("api_key not configured (no-tty)")
+
+    monkeypatch.setattr("overparam.analysis.report.workspace", refuse)
+    assert "`wandb login` or WANDB_API_KEY" in told("report", str(tmp_path / "empty"), "--workspace")
+
+
+def test_batches_of_one_sample_are_fine_where_there_is_an_image_to_average_over():
+    from overparam.training.build import assemble
+    from tests.conftest import compose_config
+
+    assert assemble(compose_config("data.batch_size=1")).data.smallest_batch == 1
+    assert (
+        assemble(compose_config("model=cnn3", "model.width=2", "data.batch_size=1")).data.smallest_batch == 1
+    )
+
+
+def test_the_real_command_line(tmp_path):
+    done = command_line("train.py", *SMALL, "paths.logs=/dev/null")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: Not a directory: /dev/null/runs/")
