@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from overparam.data.module import Split
 from overparam.errors import ConfigError, one_line
+from overparam.models.pretrained import read_weights
 from overparam.runs.damage import CONFIG, DamagedRun, damage, what_is_wrong
 from overparam.runs.summary import SUMMARY, WEIGHTS, read_summary
 from overparam.training.build import Parts, assemble, network_of
