@@ -17,8 +17,8 @@ from tests.conftest import CONFIGS, compose_config
 
 # Roots of random streams may be any integer.
 ANY_INTEGER = {"seed", "order_seed"}
-# What is asked of these, a table or a device says: see training/checks.py.
-ELSEWHERE = {"precision", "devices"}
+# What is asked of these, a device says, or what was trained: see training/checks.py and training/weights.py.
+ELSEWHERE = {"precision", "devices", "teacher"}
 GROUPS = "data model module loss optimizer scheduler trainer callbacks logger measures study"
 
 
