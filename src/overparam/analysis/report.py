@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from overparam.analysis.axes import short_name, value_text
+from overparam.analysis.code import mixed_codes
 from overparam.analysis.collect import collect, collect_steps, measured, swept, with_last_logged
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
@@ -45,9 +46,16 @@ def report(folder: Path) -> list[Path]:
     validation = [] if table["val_error"].is_null().all() else ["val_error"]
     more = [*validation, *measured(table)]
     summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
+    if several := mixed_codes(table, keys):
+        made_by = table.group_by(keys or ["name"]).agg(pl.col("code").unique().sort().str.join(" | "))
+        summary = summary.join(
+            made_by, on=keys or ["name"], how="left", nulls_equal=True, maintain_order="left"
+        )
     summary.write_csv(out / "table.csv")
     files = [out / "table.csv", *write_tables(runs, steps, out)]
     print_table(summary, keys, more)
+    if several:
+        Console().print(several, highlight=False, soft_wrap=True, markup=False)
     for warning, count in (
         table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
     ):
@@ -173,6 +181,9 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
     shown = Table(*map(short_name, keys), "P/n", "train error", "noise fitted", "test error")
     for column in (*(key.replace("_", " ") for key in more[:MOST_MEASURES]), "seeds"):
         shown.add_column(column)
+    with_code = "code" in summary.columns
+    if with_code:
+        shown.add_column("code")
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted, std = row["train_error_noisy"], row["test_error_std"]
         shown.add_row(
@@ -183,6 +194,7 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
             f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
             *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
             str(row["seeds"]),
+            *([row["code"]] if with_code else []),
         )
     Console().print(shown)
     cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}
