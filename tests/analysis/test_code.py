@@ -11,6 +11,7 @@ from overparam.analysis.code import code_labels, codes, mixed_codes
 from overparam.analysis.collect import collect, swept
 from overparam.analysis.report import report
 from overparam.claims import ledger, trained
+from overparam.claims.verdict import Effect
 from overparam.runs.summary import write_json
 
 
@@ -65,5 +66,6 @@ def test_a_claim_names_it_in_the_ledger(tmp_path):
     claim = SimpleNamespace(source=SimpleNamespace(model_extra={"experiment": "grp/mine"}))
     found = ledger._codes(claim, setup, [run.name for run in runs])
     assert sorted(found) == ["net.py new", "net.py old"]
-    entry = ledger.Entry(1, "c", "claim", "before", [], "c.png", ["a", "b"], [0, 1], 1.0, found)
+    effect = Effect("gap", "a gap", 0.0, [1.0, 1.1])
+    entry = ledger.Entry(1, "c", "claim", "before", [effect], "c.png", ["a", "b"], [0, 1], 1.0, found)
     assert "| 2, made by 2 codes: " in ledger.table_lines([entry])[-1]

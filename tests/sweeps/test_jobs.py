@@ -74,7 +74,7 @@ def test_a_value_of_the_environment_is_the_one_that_was_planned(
     composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOISE", "0.25")
-    noise = ["data.label_noise=${oc.decode:${oc.env:NOISE}}", f"paths.logs='{tmp_path}'"]
+    noise = ["data.label_noise=${oc.env:NOISE}", f"paths.logs='{tmp_path}'"]
     logged = ["+logger.mine.host=${oc.env:NOISE}", "seed=1", f"paths.logs='{tmp_path}'"]
     with planned_jobs([[composer.run(noise)], [composer.run(logged)]]) as jobs:
         monkeypatch.setenv("NOISE", "0.75")

@@ -85,7 +85,7 @@ def test_one_that_was_killed_goes_on_from_its_own_checkpoint(small, tmp_path, mo
     longer = ("name=parts", LONG, f"continue_from={first}", "checkpoint_seconds=0.000001")
     cfg = resolve(small(*longer))
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
