@@ -51,9 +51,9 @@ def _seconds(each: float | None, job: tuple[DictConfig, list[str]]) -> float | N
 
 
 def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
-    from overparam.packs.job import members
     from overparam.runs.identity import run_directory
     from overparam.runs.state import record_failure
+    from overparam.sweeps.jobs import members
     from overparam.training.build import resolve
 
     for cfg in members(job[0]):
@@ -121,6 +121,7 @@ class LocalLauncher(Launcher):
         """Run the jobs; the result of one that fails is its exception."""
         from overparam.runs.identity import resolved_values
         from overparam.sweeps.grid import Composer
+        from overparam.sweeps.jobs import PLANNED, planned_job
         from overparam.sweeps.pool import run_all
 
         loader = self.hydra_context.config_loader
@@ -132,6 +133,8 @@ class LocalLauncher(Launcher):
         options = [word for folder in folders for word in ("--config-dir", folder.removeprefix("file://"))]
 
         def job(overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+            if (planned := planned_job(overrides)) is not None:
+                return planned, [PLANNED + planned.members]
             return OmegaConf.create(resolved_values(composer.compose(overrides))), [*options, *overrides]
 
         reuse = self.runs_per_gpu >= 1  # a process can be the first of a distributed run only once

@@ -43,7 +43,9 @@ class OverparamSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher, and give it a task that suits it; raises `ConfigError` if the knobs mean nothing."""
+        from overparam.compat_hydra import with_planned_configs
         from overparam.sweeps.check import hydra_knobs
+        from overparam.sweeps.jobs import planned_job
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
@@ -53,6 +55,8 @@ class OverparamSweeper(Sweeper):
         for key, value in typed_run_knobs(config).items():
             OmegaConf.update(config, key, value)
         self.config, self.loader = config, hydra_context.config_loader
+        planned = with_planned_configs(self.loader, planned_job)
+        hydra_context = HydraContext(config_loader=planned, callbacks=hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -69,24 +73,22 @@ class OverparamSweeper(Sweeper):
 
     def grid(self, arguments: list[str]) -> list[list[str]]:
         """Return the overrides of every point of `hydra.sweeper.params` and the command line's `arguments`."""
-        from overparam.sweeps.grid import grid_points
+        from overparam.sweeps.choices import sweep_points
 
-        return grid_points(
-            self.loader, [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        )
+        return sweep_points(self.loader, self.config, self.params, arguments)
 
     def train(self, points: Sequence[Sequence[str]]) -> list[Any]:
         """Train the runs of a grid, given as overrides, that are not finished, and report on them."""
         from overparam.sweeps.sweep import run_sweep
 
-        places = self.launcher, _make_jobs, _report
+        places = self.launcher, _group, _report
         return run_sweep(self.loader, self.config, points, *places, self.max_attempts, self.fail_fast)
 
 
-def _make_jobs(runs: Sequence[Any], parts: Mapping[Path, Any], slots: int) -> Sequence[Any]:
-    from overparam.packs.job import make_jobs
+def _group(runs: Sequence[Any], parts: Mapping[Path, Any], slots: int) -> Sequence[Any]:
+    from overparam.packs.job import pack_runs
 
-    return make_jobs(runs, parts, slots)
+    return pack_runs(runs, parts, slots)
 
 
 def _report(folder: Path) -> None:

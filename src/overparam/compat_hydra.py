@@ -3,13 +3,15 @@
 `tests/test_compat_hydra.py` checks that each still does what is relied on.
 """
 
+import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 # The module of Hydra's default launcher, to tell that jobs run in this process; it has no public name.
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
@@ -41,6 +43,40 @@ def compose_job(
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, groups
+
+
+def with_planned_configs(
+    loader: ConfigLoader, planned: Callable[[Sequence[str]], DictConfig | None]
+) -> ConfigLoader:
+    """Return a loader for launchers that has the configs of some jobs at hand, and composes the others.
+
+    Every launcher composes a job by `load_sweep_config` of the loader it was set up with, here, in a worker or on
+    another machine; it is not documented.
+
+    Args:
+        loader: Hydra's own.
+        planned: an importable function from a job's overrides to its config, without `hydra`, or to None.
+    """
+    own = copy.copy(loader)
+    own.load_sweep_config = partial(_load_sweep_config, loader, planned)  # type: ignore[method-assign]
+    return own
+
+
+def _load_sweep_config(
+    loader: ConfigLoader,
+    planned: Callable[[Sequence[str]], DictConfig | None],
+    master: DictConfig,
+    overrides: Sequence[str],
+) -> DictConfig:
+    job = planned(overrides)
+    if job is None:
+        return loader.load_sweep_config(master, list(overrides))
+    cfg = OmegaConf.masked_copy(master, ["hydra"])  # with its types, which Hydra asks for
+    OmegaConf.set_struct(cfg, False)
+    cfg.merge_with(job)
+    OmegaConf.set_struct(cfg, True)
+    OmegaConf.copy_cache(from_config=master, to_config=cfg)
+    return cfg
 
 
 def result_of(job: JobReturn) -> Any:

@@ -1,5 +1,6 @@
 """Which code made a run: by the commits and the files of the classes in use."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, open_dict
 from overparam.analysis.collect import collect
 from overparam.errors import ExpectedError
 from overparam.runs import code
+from overparam.runs import git as ask_git
 from overparam.runs.code import PACKAGE, finished_summary, other_code, sources
 from overparam.runs.provenance import write_provenance
 from overparam.runs.state import lock, run_directories, set_aside
@@ -26,7 +28,7 @@ def afresh() -> Iterator[Callable[[], None]]:
     """What a process knows of the code, it knows for good; calling this stands for a new process."""
 
     def forget() -> None:
-        for function in (code._git, code._hash, code._file_of, code._difference):
+        for function in (ask_git.ask, code._hash, code._file_of, code._difference):
             function.cache_clear()
 
     forget()
@@ -169,6 +171,70 @@ def test_the_callers_commit_counts_beside_the_labs(forkcode: Path, afresh: Calla
     assert other_code(run_dir) == "commit 0000000"
 
 
+def test_untracked_files_in_use_are_named_and_hashed(forkcode: Path, afresh: Callable[[], None]) -> None:
+    git(forkcode, "init", "-q")
+    commit(forkcode, "forkcode/loss.py", "x = 1\n")
+    secret = "-".join("secret")  # such that the text of this test does not have it
+    (forkcode / ".env").write_text(f"KEY={secret}\n")
+    (forkcode / "forkhelper.py").write_text("x = 1\n")
+    importlib.import_module("forkhelper")
+    try:
+        run_dir = finished(forkcode / "logs" / "run", with_targets("forkcode.loss.Focal", "alone.Rule"))
+    finally:
+        del sys.modules["forkhelper"]
+    record = read_json(run_dir / "provenance.json")
+    own = {name for name in record["untracked"] if not name.startswith(("src/", "tests/"))}
+    assert own == {"alone.py", "forkhelper.py"}  # not what nothing uses, nor what is tracked
+    assert record["git_dirty"]
+    assert secret not in "".join(path.read_text() for path in run_dir.iterdir())
+    assert other_code(run_dir) is None
+    commit(forkcode, "README.md", "committed meanwhile")
+    git(forkcode, "add", "forkhelper.py")
+    afresh()
+    assert other_code(run_dir) is None
+    (forkcode / "forkhelper.py").write_text("x = 2\n")
+    afresh()
+    assert other_code(run_dir) == "changed forkhelper.py"
+
+
+def test_bytes_that_are_no_text_cost_nothing(forkcode: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(forkcode, "init", "-q")
+    name = os.fsdecode(b"caf\xe9.py")
+    (forkcode / name).write_bytes(b"# caf\xe9\n")
+    git(forkcode, "add", ".")
+    git(forkcode, "commit", "-q", "-m", "latin")
+    (forkcode / name).write_bytes(b"# th\xe9\n")
+    monkeypatch.setattr(sys, "argv", ["train.py", f"data.root={name}"])
+    run_dir = finished(forkcode / "logs" / "run", with_targets("alone.Rule"))
+    assert b"+# th\xe9\n" in (run_dir / "uncommitted.diff").read_bytes()
+    record = read_json(run_dir / "provenance.json")
+    assert record["command"] == ["train.py", "data.root=caf\\xe9.py"]
+    assert record["git_dirty"]
+
+
+def test_where_git_cannot_be_asked_the_record_says_why(
+    forkcode: Path, afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def problem(name: str) -> dict[str, str | None]:
+        afresh()
+        record = read_json(finished(forkcode / "logs" / name, with_targets()) / "provenance.json")
+        assert record["caller_commit"] is None
+        problems: dict[str, str | None] = record["git_problem"]
+        return problems
+
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(forkcode.parent))
+    found = problem("no_repository")
+    assert found["lab"] is None
+    assert str(found["caller"]).startswith("not a git repository")
+    git(forkcode, "init", "-q")
+    assert problem("unborn")["caller"] == "the repository has no commit yet"
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    assert str(problem("owner")["caller"]).startswith("detected dubious ownership in repository")
+    monkeypatch.setenv("PATH", str(forkcode))
+    assert problem("none") == dict.fromkeys(("lab", "caller"), "git is not installed")
+
+
 def test_what_is_not_on_record_differs_in_nothing(tmp_path: Path) -> None:
     assert other_code(tmp_path) is None
     (tmp_path / "provenance.json").write_text("{}")
@@ -181,7 +247,7 @@ def test_ten_thousand_runs_cost_a_few_questions_to_git(
     run_dir = finished(tmp_path / "run", with_targets())
     asked = []
     true_run = subprocess.run
-    monkeypatch.setattr(code.subprocess, "run", lambda *a, **k: asked.append(a) or true_run(*a, **k))
+    monkeypatch.setattr(ask_git.subprocess, "run", lambda *a, **k: asked.append(a) or true_run(*a, **k))
     for _ in range(100):
         other_code(run_dir)
     assert len(asked) < 10

@@ -23,7 +23,9 @@ from typing import Any, get_type_hints
 import polars as pl
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.analysis.code import code_labels
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
+from overparam.runs.code import recorded_files
 from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
 from overparam.runs.identity import NEUTRAL, flatten, is_config_key
 from overparam.runs.metrics import METRICS, whole_lines
@@ -32,7 +34,7 @@ from overparam.runs.summary import Summary, read_summary, regime, whole
 
 log = logging.getLogger(__name__)
 
-CACHE = f"{REPORT}/cache"
+CACHE, SOURCES = f"{REPORT}/cache", "sources"
 # What reading a damaged table may raise; polars panics over some of them.
 UNREADABLE = (OSError, ValueError, csv.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 NOTHING_CACHED = (
@@ -44,13 +46,15 @@ DTYPES: dict[Any, Any] = {
     **{int: pl.Int64, int | None: pl.Int64, float: pl.Float64, float | None: pl.Float64},
     list[str]: pl.List(pl.String),
 }
+# Hashes of what runs start from, which differ from seed to seed, and what stands beside them in a table.
+STARTS = {"init_from.sha256": "pretrained", "continue_from.sha256": "continued"}
 # Keys that a person sets, on which others may depend.
 SET_FIRST = (
     *("model.width", "model.depth", "data.n_train", "trainer.max_steps"),
     *("data.label_noise", "optimizer.lr"),
 )
 # The columns that every table of runs starts with.
-COLUMNS = dict.fromkeys(("identity", "name", "status", "reason", "regime"), pl.String) | {
+COLUMNS = dict.fromkeys(("identity", "name", "status", "reason", "regime", "code"), pl.String) | {
     key: DTYPES.get(hint, pl.String)
     for key, hint in get_type_hints(Summary).items()
     if key not in ("measures", "config")
@@ -62,7 +66,8 @@ def collect(*folders: str | Path) -> pl.DataFrame:
 
     Columns: `identity`, `name` (the sweep), `status` ("finished", "failed", or "unfinished": running or
     killed), `reason` (why it failed), `regime`, every key of `summary.json`, every config value by its dotted
-    key ("model.width"), and where the run was made (`git_commit`, `host`, `device`, `command`). A finished
+    key ("model.width"), where the run was made (`git_commit`, `host`, `device`, `command`), and `code`, which
+    differs where runs were made by different code (see `analysis.code.code_labels`). A finished
     run's summary values have the types that `runs.summary.Summary` declares; a run that did not finish has
     nulls. Config values are integers, floats, booleans, or text, whichever holds all runs.
 
@@ -113,7 +118,7 @@ def swept(table: pl.DataFrame) -> list[str]:
     that only one of two optimizers has.
     """
     keys = [key for key in table.columns if is_config_key(key) and "seed" not in key]
-    counts = {key: table[key].n_unique() for key in keys if key != "init_from.sha256"}
+    counts = {key: table[key].n_unique() for key in keys if key not in STARTS}
     # Of two keys that determine each other the one that a person sets is kept, hence width before the rest.
     varied = sorted((key for key in counts if counts[key] > 1), key=lambda key: (-counts[key], _rank(key)))
     kept: list[str] = []
@@ -142,7 +147,7 @@ def with_last_logged(runs: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
 
 def _read(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl.DataFrame]:
     """Return the records and the steps of runs, reading those that changed and keeping all in the cache."""
-    files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
+    files = sweep / CACHE / "records.parquet", sweep / CACHE / "steps.parquet"
     try:
         cached, steps = (pl.read_parquet(file, glob=False) for file in files)
         return _read_changed(sweep, stamps, cached, steps)
@@ -157,7 +162,7 @@ def _read(sweep: Path, stamps: dict[str, str]) -> tuple[list[dict[str, Any]], pl
 def _read_changed(
     sweep: Path, stamps: dict[str, str], cached: pl.DataFrame, steps: pl.DataFrame
 ) -> tuple[list[dict[str, Any]], pl.DataFrame]:
-    files = sweep / CACHE / "runs.parquet", sweep / CACHE / "steps.parquet"
+    files = sweep / CACHE / "records.parquet", sweep / CACHE / "steps.parquet"
     now = pl.DataFrame({"run": list(stamps), "stamp": list(stamps.values())})
     changed = now.join(cached, on=["run", "stamp"], how="anti")
     if len(changed):
@@ -212,14 +217,16 @@ def _record(run_dir: Path) -> dict[str, Any]:
     else:
         summary["regime"] = regime(summary.get("train_error"), summary.get("interpolation_step"))
     values = summary.pop("config")
-    if "init_from.sha256" in values:
-        values["init_from"] = "pretrained"  # beside the hash, which differs from seed to seed
+    for key, meaning in STARTS.items():
+        if key in values:
+            values[key.partition(".")[0]] = meaning
     try:
         provenance = read_object(run_dir / PROVENANCE)
     except (OSError, ValueError):
         provenance = {}
     origin = {key: provenance.get(key) for key in KEPT_PROVENANCE}
     origin["command"] = " ".join(map(str, origin["command"] or [])) or None
+    origin[SOURCES] = recorded_files(provenance)
     found = {_column(key): value for key, value in summary.items()}
     own = {"identity": run_dir.name, "status": status, "reason": failure.reason if failure else reason}
     return {**found, **own, **values, **origin}
@@ -284,6 +291,9 @@ def _parsed(header: str, bodies: dict[str, list[str]]) -> pl.DataFrame:
 
 
 def _to_frame(records: list[dict[str, Any]]) -> pl.DataFrame:
+    files = [record.pop(SOURCES) for record in records]
+    for record, label in zip(records, code_labels(files), strict=True):
+        record["code"] = label
     names = dict.fromkeys([*COLUMNS, *(key for record in records for key in record)])
     columns = []
     for name in names:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from overparam.analysis.axes import short_name, value_text
+from overparam.analysis.code import mixed_codes
 from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, swept, with_last_logged
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
@@ -50,10 +51,17 @@ def report(folder: Path) -> list[Path]:
     more = [*validation, *measured(table)]
     summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
     (out / MADE_FROM).unlink(missing_ok=True)  # until all files are there
+    if several := mixed_codes(table, keys):
+        made_by = table.group_by(keys or ["name"]).agg(pl.col("code").unique().sort().str.join(" | "))
+        summary = summary.join(
+            made_by, on=keys or ["name"], how="left", nulls_equal=True, maintain_order="left"
+        )
     with whole(out / "table.csv") as file:
         write_csv(summary, file)
     files = [out / "table.csv", *write_tables(runs, steps, out)]
     print_table(summary, keys, more)
+    if several:
+        Console().print(several, highlight=False, soft_wrap=True, markup=False)
     for warning, count in (
         table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
     ):
@@ -180,7 +188,9 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
     """
     shown = Table()
     headers = [*map(short_name, keys), "P/n", "train error", "noise fitted", "test error"]
-    for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), "seeds"):
+    with_code = "code" in summary.columns
+    last = ["seeds", "code"] if with_code else ["seeds"]
+    for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), *last):
         shown.add_column(Text(printable(header)))
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted, std = row["train_error_noisy"], row["test_error_std"]
@@ -192,6 +202,7 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
             f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
             *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
             str(row["seeds"]),
+            *([row["code"]] if with_code else []),
         )
     Console().print(shown)
     cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}

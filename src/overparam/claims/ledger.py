@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
 from pydantic import TypeAdapter
 
+from overparam.analysis.code import codes
+from overparam.analysis.collect import collect
 from overparam.analysis.tables import write_csv
-from overparam.claims.claim import load_claim
-from overparam.claims.trained import Setup
+from overparam.claims.claim import Claim, load_claim
+from overparam.claims.trained import Setup, sweep_name
 from overparam.claims.verdict import Effect, Verdict, verdict
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
@@ -29,6 +31,7 @@ class Entry:
     runs: list[str]  # identities; empty for exact models, which have no runs
     seeds: list[int]
     seconds: float  # of judging, including the training of missing runs
+    codes: list[str] = field(default_factory=list)  # what tells the runs' code apart, if several made them
 
     @property
     def verdict(self) -> Verdict:
@@ -51,8 +54,15 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
         write_csv(table.select(pl.exclude(pl.List)), file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
-        *(list(setup.seeds), time.time() - started),
+        *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs)),
     )
+
+
+def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:
+    knobs = claim.source.model_extra or {}
+    sweeps = [setup.logs / sweep_name(knobs[key]) for key in ("experiment", "after") if knobs.get(key)]
+    folders = [folder for sweep in sweeps for run in runs if (folder := sweep / run).is_dir()]
+    return codes(collect(*folders)["code"]) if folders else []
 
 
 def save_entry(entry: Entry, out: Path) -> None:
@@ -82,6 +92,8 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
         holding = sum(effect.verdict == "holds" for effect in entry.effects)
         says = f"**{entry.verdict}** ({holding} of {len(entry.effects)} effects hold)"
         runs = str(len(entry.runs)) if entry.runs else "exact, none"
+        if len(entry.codes) > 1:
+            runs += f", made by {len(entry.codes)} codes: {'; '.join(entry.codes)}"
         claim = f"[{entry.claim}]({figures}{entry.figure})"
         lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, entry.rule, runs))} |")
     return lines

@@ -57,7 +57,7 @@ def train_sweeps(
     """
     common = [
         f"experiment={experiment}",
-        f"name={experiment.replace('/', '-')}",
+        f"name={sweep_name(experiment)}",
         f"paths.logs={setup.logs}",
         f"{replicate}={','.join(map(str, setup.seeds))}",
         "logger=local",
@@ -67,6 +67,11 @@ def train_sweeps(
     ]
     with _lab_configs(setup.config_dir):
         return _train([[*common, *overrides] for overrides in sweeps])
+
+
+def sweep_name(experiment: str) -> str:
+    """Return the name of the sweep that trains an experiment for claims."""
+    return experiment.replace("/", "-")
 
 
 def compose_study(setup: Setup, study: str) -> dict[str, Any]:

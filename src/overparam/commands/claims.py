@@ -70,6 +70,8 @@ def _judge_claims() -> int:
         save_entry(entry, out)
         write_ledger(out)
         print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
+        if len(entry.codes) > 1:
+            print(f"    its runs were made by {len(entry.codes)} codes: {'; '.join(entry.codes)}", flush=True)
         for effect in entry.effects:
             print(f"    {effect.says}: {effect}: {effect.verdict}", flush=True)
     print(out / "ledger.md")

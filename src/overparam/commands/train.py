@@ -15,6 +15,9 @@ from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
+from overparam.sweeps.jobs import PLANNED, planned_job
+
+log = logging.getLogger(__name__)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
@@ -26,13 +29,24 @@ def run(cfg: DictConfig) -> float | None:
     try:
         if alone and HydraConfig.get().sweeper.get("max_run_seconds") is not None:
             raise ConfigError("hydra.sweeper.max_run_seconds is for the runs of a sweep: give -m")
-        choices = HydraConfig.get().runtime.choices
-        refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
+        if not cfg.get("members"):  # what a sweep planned it has looked at
+            choices = HydraConfig.get().runtime.choices
+            refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
+        if alone:
+            _hint_at_grid()
         return run_job(cfg, show=alone)
     except Exception as error:
         if alone:
             sys.exit(tell(error))  # Hydra would print a line of its own first
         raise
+
+
+def _hint_at_grid() -> None:
+    hydra = HydraConfig.get()
+    if grid := hydra.sweeper.get("params"):
+        chosen = hydra.runtime.choices.get("experiment") or hydra.runtime.choices.get("sweep")
+        what = f"{chosen} has a grid" if chosen else "there is a grid"
+        log.info("%s (%s), and this is one run: add -m for all", what, ", ".join(map(str, grid)))
 
 
 def main() -> int:
@@ -41,4 +55,14 @@ def main() -> int:
     for name in ("hydra", "hydra_plugins", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
-    return start_hydra(run)
+    is_planned = sys.argv[1:2] and sys.argv[1].startswith(PLANNED)
+    return start_hydra(_run_planned if is_planned else run)
+
+
+def _run_planned() -> None:
+    """Be a further process of a distributed run of a sweep, with the config that the first was given."""
+    from overparam.packs.job import run_job
+
+    cfg = planned_job(sys.argv[1:])
+    assert cfg is not None
+    run_job(cfg)

@@ -204,6 +204,8 @@ def _why_not_packable(cfg: DictConfig, parts: Parts, packing: Packing) -> str | 
         return "they have callbacks"
     if cfg.get("measures"):
         return "they have measures"
+    if cfg.get("keep_state") or cfg.get("continue_from"):
+        return "they keep their final state, or continue from one"
     if not is_packable(parts.loss):
         return f"their loss, {_name(parts.loss)}, is not one of the lab's"
     optimizer = getattr(parts.optimizer, "func", parts.optimizer)

@@ -1,36 +1,22 @@
-"""A pack as one job of a sweep, whatever launches it."""
+"""The jobs of a sweep, some of them packs, whatever launches them."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from overparam.errors import ConfigError, one_line
+from overparam.errors import ConfigError
 from overparam.packs.grouping import plan
-from overparam.runs.identity import resolved_values, run_directory
-from overparam.runs.secrets import from_environment
+from overparam.runs.identity import run_directory
 from overparam.runs.state import AlreadyRunning, RunFailed
-from overparam.runs.summary import whole
-from overparam.sweeps.grid import Job, Run
+from overparam.sweeps.grid import Run
+from overparam.sweeps.jobs import members
 from overparam.training.build import Parts
 from overparam.training.checks import one_of
 
 log = logging.getLogger(__name__)
-
-PACKS = ".packs"  # in the sweep's folder: what each pack consists of
-
-
-def make_jobs(runs: Sequence[Run], parts: Mapping[Path, Parts], slots: int) -> list[Job]:
-    """Return the jobs of a sweep, see `sweeps.sweep.MakeJobs`: a pack is one."""
-    # A worker may have another working directory.
-    return [
-        Job(job, overrides(job, str(job[0].directory.parent.parent.absolute())))
-        for job in pack_runs(runs, parts, slots)
-    ]
 
 
 def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> list[list[Run]]:
@@ -43,7 +29,7 @@ def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> li
     """
     packing = runs[0].cfg.pack
     if packing == "off":
-        return [[run] for run in runs]  # ten thousand configs need not be composed
+        return [[run] for run in runs]
     packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], packing, jobs)
     packed = {index for pack in packs for index in pack}
     if packs:
@@ -56,40 +42,11 @@ def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> li
     return [[runs[index] for index in job] for job in grouped]
 
 
-def overrides(job: Sequence[Run], logs: str) -> list[str]:
-    """Return what a launcher composes the job from: a run's overrides, and where its pack's members are listed."""
-    quoted = logs.replace("'", "\\'")
-    first = [*job[0].overrides, f"paths.logs='{quoted}'"]
-    if len(job) == 1:
-        return first
-    members = []
-    for run in job:
-        cfg = resolved_values(run.cfg)
-        members.append({**cfg, "paths": {**cfg["paths"], "logs": logs}})
-    text = json.dumps(from_environment(members))
-    file = job[0].directory.parent / PACKS / f"{hashlib.sha256(text.encode()).hexdigest()[:10]}.json"
-    file.parent.mkdir(exist_ok=True)
-    with whole(file) as beside:
-        beside.write_text(text)
-    path = str(file.absolute()).replace("'", "\\'")
-    return [*first, f"+members='{path}'"]
-
-
-def members(cfg: DictConfig) -> list[DictConfig]:
-    """Return the configs of the runs of a job: of a pack's members, or the one that `cfg` is."""
-    if not cfg.get("members"):
-        return [cfg]
-    try:
-        return [OmegaConf.create(member) for member in json.loads(Path(cfg.members).read_text())]
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"members={cfg.members} is no list of a pack's runs: {one_line(error)}") from error
-
-
 def run_job(cfg: DictConfig, show: bool = False) -> float | None:
     """Train the run or the pack that `cfg` describes; return what a search minimizes, of a pack its lowest.
 
     Args:
-        cfg: the config that the job was composed to.
+        cfg: a run's config, or that of a job of a sweep, see `overparam.sweeps.jobs`.
         show: see `overparam.training.run.train`.
 
     Raises:
@@ -101,7 +58,7 @@ def run_job(cfg: DictConfig, show: bool = False) -> float | None:
 
     cfgs = members(cfg)
     if len(cfgs) == 1:
-        return _objective(train(cfg, show), cfg.objective)
+        return _objective(train(cfgs[0], show), cfg.objective)
     results = train_pack(cfgs)
     errors = {run_directory(c): r for c, r in zip(cfgs, results, strict=True) if isinstance(r, Exception)}
     if errors and all(isinstance(error, AlreadyRunning) for error in errors.values()):

@@ -3,9 +3,9 @@
 import hashlib
 import logging
 import os
-import subprocess
+import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from overparam.runs import secrets
+from overparam.runs import git
 from overparam.runs.damage import damage, read_object
 from overparam.runs.identity import resolved_values
 from overparam.runs.state import REPLACED, set_aside
@@ -33,25 +33,58 @@ def calling_folder() -> Path:
     return Path(os.environ.get(CALLER) or Path.cwd())
 
 
-def lab_commit() -> str | None:
+def lab_commit() -> git.Answer:
     """Return the commit of the repository that the lab's package is a part of, if it is of one."""
-    return _commit(PACKAGE) if _git(PACKAGE, "ls-files", "__init__.py") else None
+    listed = git.ask(PACKAGE, "ls-files", "__init__.py")
+    if listed.problem or listed.output:
+        return git.commit(PACKAGE)
+    return git.Answer(problem="the package is not tracked by the repository that it lies in")
 
 
-def caller_commit() -> str | None:
-    """Return the commit of the repository that the command was given in, if it is another than the lab's."""
-    tops = {_git(folder, "rev-parse", "--show-toplevel") for folder in (PACKAGE, calling_folder())}
-    is_labs = lab_commit() is not None and len(tops) == 1
-    return None if is_labs else _commit(calling_folder())
+def caller_commit() -> git.Answer | None:
+    """Return the commit of the repository that the command was given in; None if it is the lab's."""
+    is_labs = lab_commit().output and git.top(PACKAGE) == git.top(calling_folder())
+    return None if is_labs else git.commit(calling_folder())
 
 
-def uncommitted_changes() -> str:
+def uncommitted_changes() -> bytes:
     """Return the diff of tracked files against their commits, the lab's and the caller's; empty if there is none.
 
     Files that by their names hold secrets are left out.
     """
-    folders = [PACKAGE] * (lab_commit() is not None) + [calling_folder()] * (caller_commit() is not None)
-    return "".join(_git(folder, "diff", "HEAD", "--", ":(top)", *secrets.FILES) or "" for folder in folders)
+    return b"".join(git.changes(folder) for folder in _repositories())
+
+
+def untracked_sources(names: Iterable[str]) -> dict[str, str]:
+    """Return what the Python files in use hash to that no commit has, by their paths below the repository's top.
+
+    In use are modules that this process has imported, the lab's package, and the files of `sources`, by name.
+    """
+    loaded = {str(getattr(module, "__file__", "")) for module in list(sys.modules.values())}
+    files = {
+        Path(file).resolve() for file in loaded if file.endswith(".py") and not _is_installed(Path(file))
+    }
+    files |= {found[1].resolve() for name in names if (found := _found(name.removesuffix(".py").split("/")))}
+    files |= {file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] not in AFTERWARDS}
+    hashes = {}
+    for folder in _repositories():
+        top, known = Path(git.top(folder) or folder), git.tracked(folder)
+        for file in files:
+            if file.is_relative_to(top) and file.is_file():
+                name = file.relative_to(top).as_posix()
+                if name not in known:
+                    hashes[as_text(name)] = _content_hash(file)
+    return dict(sorted(hashes.items()))
+
+
+def _repositories() -> list[Path]:
+    caller = caller_commit()
+    return [PACKAGE] * bool(lab_commit().output) + [calling_folder()] * bool(caller and caller.output)
+
+
+def as_text(text: str) -> str:
+    """Return a word of the system's, such as a path, as text that can be written anywhere: other bytes as codes."""
+    return os.fsencode(text).decode(errors="backslashreplace")
 
 
 def sources(cfg: DictConfig) -> dict[str, str]:
@@ -62,6 +95,14 @@ def sources(cfg: DictConfig) -> dict[str, str]:
     """
     files = {_file_of(target) for target in _targets(resolved_values(cfg, only_counting=True))} - {None}
     return {name: digest for name in sorted({PACKAGE.name, *map(str, files)}) if (digest := _hash(name))}
+
+
+def recorded_files(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the files that made a run hash to; without a record of them, the lab's package is its commit."""
+    files, commit = provenance.get("sources"), provenance.get("git_commit")
+    if not files and commit:
+        files = {PACKAGE.name: commit}
+    return {**(files or {}), **(provenance.get("untracked") or {})}
 
 
 def other_code(run_dir: Path) -> str | None:
@@ -75,7 +116,8 @@ def other_code(run_dir: Path) -> str | None:
     except (OSError, ValueError):
         return None
     commits = then.get("git_commit"), then.get("caller_commit")
-    return _difference(*commits, tuple(sorted(then.get("sources", {}).items())))
+    recorded = (tuple(sorted((then.get(key) or {}).items())) for key in ("sources", "untracked"))
+    return _difference(*commits, *recorded)
 
 
 def finished_summary(run_dir: Path, retrain: bool) -> dict[str, Any] | None:
@@ -106,29 +148,28 @@ def finished_summary(run_dir: Path, retrain: bool) -> dict[str, Any] | None:
 
 
 @cache
-def _git(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _commit(folder: Path) -> str | None:
-    head = _git(folder, "rev-parse", "HEAD")
-    return head and head.strip()
-
-
-@cache
-def _difference(lab: str | None, caller: str | None, files: tuple[tuple[str, str], ...]) -> str | None:
+def _difference(
+    lab: str | None,
+    caller: str | None,
+    files: tuple[tuple[str, str], ...],
+    untracked: tuple[tuple[str, str], ...],
+) -> str | None:
     changed = [name for name, digest in files if _hash(name) != digest]
-    if others := [name for name in changed if name != PACKAGE.name]:
+    changed += [name for name, digest in untracked if digest not in _hashes_below_tops(name)]
+    if others := sorted({name for name in changed if name != PACKAGE.name}):
         return f"changed {', '.join(others)}"
-    if lab is not None and _python_differs(PACKAGE, lab, lab_commit()):
+    if lab is not None and _python_differs(PACKAGE, lab, lab_commit().text or None):
         return f"commit {lab[:7]}"
-    if caller is not None and _python_differs(calling_folder(), caller, caller_commit()):
+    now = caller_commit()
+    if caller is not None and _python_differs(calling_folder(), caller, (now and now.text) or None):
         return f"commit {caller[:7]}"
     return f"changed {PACKAGE.name}" if changed else None
+
+
+def _hashes_below_tops(name: str) -> list[str]:
+    """Return what the files of this name in the lab's and the caller's repository hash to."""
+    paths = [Path(git.top(folder) or folder, name) for folder in (PACKAGE, calling_folder())]
+    return [_content_hash(path) for path in paths if path.is_file()]
 
 
 def _python_differs(folder: Path, then: str, now: str | None) -> bool:
@@ -137,7 +178,7 @@ def _python_differs(folder: Path, then: str, now: str | None) -> bool:
         return False
     left_out = [f":(top,exclude){name}" for name in BESIDE]
     left_out += [f":(exclude){name}" for name in AFTERWARDS] if folder == PACKAGE else []
-    return _git(folder, "diff", "--quiet", then, now, "--", ":(top)*.py", *left_out) is None
+    return git.ask(folder, "diff", "--quiet", then, now, "--", ":(top)*.py", *left_out).problem is not None
 
 
 @cache
@@ -153,8 +194,11 @@ def _hash(name: str) -> str | None:
     found = _found(name.removesuffix(".py").split("/"))
     if found is None or found[0] != name:
         return None
-    content.update(found[1].read_bytes())
-    return content.hexdigest()[:16]
+    return _content_hash(found[1])
+
+
+def _content_hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _targets(value: Any) -> Iterator[str]:
@@ -177,9 +221,12 @@ def _file_of(target: str) -> str | None:
     if top == PACKAGE.name or found is None:
         return None
     name, file = found
-    installed = file.is_relative_to(sysconfig.get_path("stdlib"))
-    installed |= not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
-    return None if installed else name
+    return None if _is_installed(file) else name
+
+
+def _is_installed(file: Path) -> bool:
+    is_pythons = str(file).startswith(sysconfig.get_path("stdlib") + os.sep)
+    return is_pythons or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
 
 
 def _found(parts: list[str]) -> tuple[str, Path] | None:

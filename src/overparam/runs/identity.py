@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.runs.names import folder_name
 from overparam.runs.published import PUBLISHED
 
 # Where and how a run happens, not what it computes. A key not named here counts, also one that a fork adds; so do
@@ -47,6 +48,9 @@ NOT_IDENTITY = {
     "trainer.profiler",
     "trainer.detect_anomaly",
     "evaluation.batch_size",
+    "keep_state",
+    "continue_from.state",
+    "continue_from.run",  # whose state it is; what it holds counts, as continue_from.sha256
 }
 
 # A mapping of these two is weights that a run depends on: what they are counts, by their hash, and not where they are.
@@ -80,7 +84,7 @@ PREFIX = (
     ("s", "seed"),
 )
 
-TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from"}
+TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from", "continue_from"}
 
 
 def is_config_key(key: str) -> bool:
@@ -201,8 +205,8 @@ def identity(cfg: DictConfig) -> str:
 
 
 def run_directory(cfg: DictConfig) -> Path:
-    """Return `<paths.logs>/<name>/<identity>`."""
-    return Path(cfg.paths.logs) / cfg.name / identity(cfg)
+    """Return `<paths.logs>/<name>/<identity>`; raises `ConfigError` if the name is that of no single folder."""
+    return Path(cfg.paths.logs) / folder_name(cfg.name) / identity(cfg)
 
 
 def name_of(values: Mapping[str, Any]) -> str:

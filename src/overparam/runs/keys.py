@@ -34,16 +34,17 @@ def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     plain: Any = OmegaConf.to_container(cfg)
     for key in map(str, plain):
         others = [child for name, child in plain.items() if str(name) != key]
-        if key not in known and not any(_refers_to(text, key) for text in _texts(others)):
+        if key not in known and not any(_refers_to(text, key) for text in interpolations(others)):
             raise ConfigError(
                 f"{key}: the config has no such key, and no value refers to it{did_you_mean(key, known)}"
             )
 
 
-def _texts(value: Any) -> Iterator[str]:
+def interpolations(value: Any) -> Iterator[str]:
+    """Yield all texts in a value that refer to other values."""
     if isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
-            yield from _texts(child)
+            yield from interpolations(child)
     elif isinstance(value, str) and "${" in value:
         yield value
 

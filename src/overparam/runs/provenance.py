@@ -11,16 +11,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from overparam.runs.code import (
     CALLER,
     PROVENANCE,
+    as_text,
     caller_commit,
     calling_folder,
     lab_commit,
     sources,
     uncommitted_changes,
+    untracked_sources,
 )
 from overparam.runs.secrets import without_secrets_in_command, without_secrets_in_text
 from overparam.runs.summary import write_json
@@ -36,7 +38,9 @@ def _versions() -> dict[str, str]:
 
 def command_line() -> list[str]:
     """Return what a person typed: this process's command line, or that of the sweep it works for."""
-    return json.loads(os.environ.get(COMMAND) or json.dumps([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    if COMMAND in os.environ:
+        return json.loads(os.environ[COMMAND])
+    return [as_text(word) for word in (Path(sys.argv[0]).name, *sys.argv[1:])]
 
 
 @contextmanager
@@ -75,12 +79,17 @@ def write_provenance(run_dir: Path, cfg: DictConfig, device: str, continues: boo
         device: what it is trained on.
         continues: whether the run goes on from a checkpoint, and what was before is a part of it.
     """
-    changes = uncommitted_changes()
+    files = sources(cfg)
+    changes, untracked = uncommitted_changes(), untracked_sources(files)
+    lab, caller = lab_commit(), caller_commit()
     record = {
-        "git_commit": lab_commit(),
-        "git_dirty": bool(changes),
-        "caller_commit": caller_commit(),
-        "sources": sources(cfg),
+        "git_commit": lab.text or None,
+        "git_dirty": bool(changes or untracked),
+        "caller_commit": (caller and caller.text) or None,
+        # Why there is no commit; the caller's is null without a reason where it is the lab's.
+        "git_problem": {"lab": lab.problem, "caller": caller and caller.problem},
+        "untracked": untracked,
+        "sources": files,
         "versions": _versions(),
         "python": platform.python_version(),
         "device": device,
@@ -89,7 +98,9 @@ def write_provenance(run_dir: Path, cfg: DictConfig, device: str, continues: boo
         "platform": platform.platform(),
         "command": without_secrets_in_command(command_line()),
         "resumed_at": resumed_at(run_dir) if continues else [],
+        "continued_from": OmegaConf.to_container(start) if (start := cfg.get("continue_from")) else None,
     }
     write_json(run_dir / PROVENANCE, record)
     if changes:
-        (run_dir / "uncommitted.diff").write_text(without_secrets_in_text(changes))
+        text = without_secrets_in_text(changes.decode(errors="surrogateescape"))
+        (run_dir / "uncommitted.diff").write_bytes(text.encode(errors="surrogateescape"))

@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
-from overparam.runs.keys import refuse_unknown_keys
+from overparam.runs.keys import interpolations, refuse_unknown_keys
+from overparam.runs.names import folder_name
 from overparam.runs.pretrained import may_name_weights
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
@@ -54,14 +55,6 @@ class Run:
         return self.composer.kind(self.overrides)
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a launcher runs as one: a run, or several that are trained together."""
-
-    runs: Sequence[Run]
-    overrides: Sequence[str]  # what the launcher composes it from
-
-
 class Composer:
     """Composes configs from overrides as Hydra does, but once for each distinct choice of groups.
 
@@ -77,11 +70,7 @@ class Composer:
         self.loader, self.master = loader, master
         self._parser = OverridesParser.create(config_loader=loader)
         self._templates: dict[tuple[Any, ...], _Template] = {}
-        # Folders that hydra.searchpath names are not among the loader's own.
-        folders = [Path(str(folder).removeprefix("file://")) for folder in master.hydra.searchpath]
-        self._is_group = lru_cache(maxsize=None)(
-            lambda key: bool(loader.get_group_options(key)) or any((path / key).is_dir() for path in folders)
-        )
+        self._is_group = lru_cache(maxsize=None)(lambda key: is_group(loader, master, key))
         self._parse = lru_cache(maxsize=None)(self._parse_one)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -90,6 +79,14 @@ class Composer:
         cfg = copy.deepcopy(template.cfg)
         set_values(cfg, values)
         return cfg
+
+    def shared(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any]] | None:
+        """Return a config that many runs share, and the values to set on it that make it the run's, here or elsewhere.
+
+        None if a value depends on more than the config, as one of the environment does.
+        """
+        template, values = self._template(overrides)
+        return (template.cfg, values) if template.says_all and template.takes(values) else None
 
     def run(self, overrides: Sequence[str]) -> Run:
         """Return the run that `overrides` describe; its config is composed when asked for.
@@ -133,6 +130,13 @@ class Composer:
         return (None, None) if isinstance(value, dict) else (key, value)  # a dict is merged, not set
 
 
+def is_group(loader: ConfigLoader, master: DictConfig, key: str) -> bool:
+    """Return whether a key is a config group's, of the lab, of `--config-dir` or of `hydra.searchpath`."""
+    # Folders that hydra.searchpath names are not among the loader's own.
+    folders = [Path(str(folder).removeprefix("file://")) for folder in master.hydra.searchpath]
+    return bool(loader.get_group_options(key)) or any((path / key).is_dir() for path in folders)
+
+
 def set_values(cfg: DictConfig, values: dict[str, Any]) -> None:
     """Set values by their dotted keys."""
     for key, value in values.items():
@@ -171,17 +175,25 @@ class _Template:
                 self.is_plain = False
         others = {source for key, source in self.source.items() if key not in SEEDS}
         self.free_seeds = SEEDS - others if self.is_plain else set()  # those that no other value depends on
+        self.says_all = self.is_plain and all(
+            text.count("${") == len(re.findall(r"\$\{\.*\w[\w.]*\}", text)) for text in interpolations(plain)
+        )
         self.constant = {k: v for k, v in flat.items() if not any(_is_in(k, key) for key in self.source)}
+
+    def takes(self, values: dict[str, Any]) -> bool:
+        """Return whether values are what they seem."""
+        return not (_refers(values) or _may_be_read_otherwise(values) or may_name_weights(values))
 
     def run(self, values: dict[str, Any]) -> tuple[Path, str]:
         """Return sweep folder and identity."""
-        if not self.is_plain or _refers(values) or _may_be_read_otherwise(values) or may_name_weights(values):
+        if not self.is_plain or not self.takes(values):
             from overparam.training.build import resolve
 
             set_values(self.cfg, values)
             directory = run_directory(resolve(self.cfg))
             return directory.parent, directory.name
-        folder = Path(values.get("paths.logs", self.cfg.paths.logs)) / values.get("name", self.cfg.name)
+        logs = Path(values.get("paths.logs", self.cfg.paths.logs))
+        folder = logs / folder_name(values.get("name", self.cfg.name))
         flat = dict(self.constant)
         for key, source in self.source.items():
             flatten(key, values[source], flat)
@@ -190,7 +202,7 @@ class _Template:
 
 def _resolves_to_itself(cfg: DictConfig, keys: list[str]) -> bool:
     """Return whether `training.build.resolve` changes nothing, and the sweep's folder refers to nothing."""
-    looked_up = ("model.target_params", "init_from", "few_samples")
+    looked_up = ("model.target_params", "init_from", "few_samples", "continue_from")
     module = OmegaConf.select(cfg, "module._target_")
     return (
         not OmegaConf.is_interpolation(cfg, "name")

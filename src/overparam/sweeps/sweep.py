@@ -33,14 +33,16 @@ from overparam.runs.state import (
     state,
 )
 from overparam.sweeps.check import check, check_limit
-from overparam.sweeps.grid import Job, Run, expand
+from overparam.sweeps.grid import Run, expand
+from overparam.sweeps.jobs import planned_jobs
 from overparam.sweeps.offer import Offer
 from overparam.sweeps.progress import Progress, print_failures
 
 log = logging.getLogger(__name__)
 
-# Makes jobs of runs, given what each run is made of by its directory, and how many jobs this machine runs at once.
-MakeJobs = Callable[[Sequence[Run], Mapping[Path, Any], int], Sequence[Job]]
+# Says which runs are a job of their own and which are trained together, given what each run is made of by its
+# directory, and how many jobs this machine runs at once.
+Group = Callable[[Sequence[Run], Mapping[Path, Any], int], Sequence[Sequence[Run]]]
 
 LOST_IN_A_ROW = 3  # launches in a row that may fail without finishing a run before the sweep is given up
 
@@ -61,7 +63,7 @@ def run_sweep(
     master: DictConfig,
     grid: Sequence[Sequence[str]],
     launcher: Launcher,
-    make_jobs: MakeJobs,
+    group: Group,
     report: Callable[[Path], object],
     max_attempts: int,
     fail_fast: bool,
@@ -77,7 +79,7 @@ def run_sweep(
         master: the sweep's own config.
         grid: the overrides of every point.
         launcher: what runs jobs.
-        make_jobs: see `MakeJobs`.
+        group: see `Group`.
         report: called at the end with every folder that holds finished runs of the grid.
         max_attempts: how often a run may fail.
         fail_fast: whether to end at the first failure.
@@ -124,7 +126,7 @@ def run_sweep(
         progress = Progress(*directories, master.objective, fail_fast and not offer.fails_fast)
         try:
             with progress, export_command_line():
-                results, new = _train(todo, lambda batch: _launch(make_jobs(batch, parts, slots), launcher))
+                results, new = _train(todo, lambda batch: _launch(group(batch, parts, slots), launcher))
             failed |= new
         except FirstFailure as first:
             progress.update()
@@ -214,13 +216,14 @@ def _train(
     return results, failed
 
 
-def _launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Path, Any]:
+def _launch(groups: Sequence[Sequence[Run]], launcher: Launcher) -> dict[Path, Any]:
     """Return for the directory of each run Hydra's result, or the exception that it raised, or `Lost`."""
-    try:
-        results = list(launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
-    except Exception as error:
-        log.warning("the launcher gave up: %s", describe(error))
-        return {run.directory: Lost(error) for job in jobs for run in job.runs}
+    with planned_jobs(groups) as jobs:
+        try:
+            results = list(launcher.launch([job.overrides for job in jobs], initial_job_idx=0))
+        except Exception as error:
+            log.warning("the launcher gave up: %s", describe(error))
+            return {run.directory: Lost(error) for job in jobs for run in job.runs}
     outcome: dict[Path, Any] = {}
     for job, result in zip(jobs, results, strict=True):
         value = result_of(result)

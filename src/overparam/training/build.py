@@ -22,10 +22,13 @@ from overparam.measures.subject import Measure, MetricMeasure
 from overparam.models.parameters import count_parameters, width_for_params, without_memory
 from overparam.models.pretrained import load_pretrained
 from overparam.randomness import derive_seed
+from overparam.runs.continued import find_state
 from overparam.runs.identity import run_directory
+from overparam.runs.names import folder_name
 from overparam.runs.summary import Summary
 from overparam.training import checks, objective
 from overparam.training.best_weights import BestWeights
+from overparam.training.continued import state_digest
 from overparam.training.evaluation import Evaluation
 from overparam.training.instantiate import attempt, build, check
 from overparam.training.knobs import target, typed, typed_config
@@ -81,21 +84,23 @@ def resolve(cfg: DictConfig) -> DictConfig:
     """Return the config with the values that depend on more than the config filled in.
 
     These are: what `few_samples` limits; `model.width`, if `model.target_params` is given; the files of weights that
-    knobs such as `init_from` name, with their hashes; null for sections that the module's constructor does not take.
-    Everything that names, plans or trains a run resolves its config first, so that a run's identity holds what the run
-    depends on and nothing else. A config that is resolved already is returned as it is.
+    knobs such as `init_from` name, and the state that `continue_from` names, with their hashes; null for sections that
+    the module's constructor does not take. Everything that names, plans or trains a run resolves its config first, so
+    that a run's identity holds what the run depends on and nothing else. A config that is resolved already is returned
+    as it is.
 
     Raises:
         ConfigError: if target_params is not a positive integer, or the model has no width; if there are no
-            such weights.
+            such weights, or no such state.
     """
     cfg = typed_config(_with_few_samples(cfg))
-    found = cfg.get("init_from")
-    if not (found is None or isinstance(found, str) or (OmegaConf.is_dict(found) and "sha256" in found)):
-        raise ConfigError(f"init_from must be a weights.pt or the folder of a sweep, got {found!r}")
+    for key, what in (("init_from", "a weights.pt or"), ("continue_from", "a run or")):
+        found = cfg.get(key)
+        if not (found is None or isinstance(found, str) or (OmegaConf.is_dict(found) and "sha256" in found)):
+            raise ConfigError(f"{key} must be {what} the folder of a sweep, got {found!r}")
     has_target = (cfg.get("model") or {}).get("target_params") is not None
     unused = [section for section in _unused(cfg) if cfg.get(section) is not None]
-    if not has_target and not unused:
+    if not has_target and not unused and not isinstance(cfg.get("continue_from"), str):
         return with_hashes(cfg)
     if unused:
         _say_unused(str(cfg.module._target_), ", ".join(unused))
@@ -105,6 +110,11 @@ def resolve(cfg: DictConfig) -> DictConfig:
             resolved[section] = None
     if has_target and resolved.get("model"):
         _resolve_width(resolved)
+    if isinstance(resolved.get("continue_from"), str):
+        state = find_state(resolved.continue_from, resolved)
+        start = {"state": str(state), "run": state.parent.name, "sha256": state_digest(state)}
+        with open_dict(resolved):
+            resolved.continue_from = start
     return with_hashes(resolved)
 
 
@@ -181,8 +191,7 @@ def assemble(cfg: DictConfig) -> Parts:
     cfg = resolve(cfg)
     if cfg.paths.get("run") is None and "paths.run}" in str(OmegaConf.to_container(cfg)):
         cfg = located(cfg)
-    if not cfg.name:
-        raise ConfigError("name is empty: it is the folder that runs go to")
+    folder_name(cfg.name)
     check_weights(cfg)
     checks.check_precision(cfg.trainer.precision, cfg.trainer.accelerator)
     data = build_data(cfg)
@@ -260,13 +269,13 @@ def assemble(cfg: DictConfig) -> Parts:
 
 
 def located(cfg: DictConfig) -> DictConfig:
-    """Return the config with `paths.run`, the directory of its run, filled in."""
-    run = str(run_directory(cfg))
-    if cfg.paths.get("run") == run:
+    """Return the config with `paths.run`, the directory of its run, filled in, and its name as text."""
+    run, name = str(run_directory(cfg)), folder_name(cfg.name)
+    if cfg.paths.get("run") == run and cfg.name == name:
         return cfg
     found = copy.deepcopy(cfg)
     with open_dict(found):
-        found.paths.run = run
+        found.paths.run, found.name = run, name
     return found
 
 

@@ -23,10 +23,13 @@ class TimedCheckpoint(Checkpoint):
         path: where the checkpoint stands.
         seconds: least time between two.
         run_dirs: of the runs that are trained, whose provenance says where they were continued.
+        final: where the state at the last step is kept; None is nowhere.
     """
 
-    def __init__(self, path: Path, seconds: float, run_dirs: Sequence[Path]) -> None:
-        self.path, self.seconds, self.run_dirs = path, seconds, run_dirs
+    def __init__(
+        self, path: Path, seconds: float, run_dirs: Sequence[Path], final: Path | None = None
+    ) -> None:
+        self.path, self.seconds, self.run_dirs, self.final = path, seconds, run_dirs, final
         self._last, self._step = time.monotonic(), 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -42,11 +45,17 @@ class TimedCheckpoint(Checkpoint):
         if trainer.world_size > 1:
             due = trainer.strategy.broadcast(due)  # all processes must save, or none
         if due:
-            beside = self.path.with_name(f".{self.path.name}.part")
-            trainer.save_checkpoint(beside)
-            if trainer.is_global_zero:
-                beside.replace(self.path)
+            self._write(trainer, self.path)
             self._last = time.monotonic()
+        if self.final is not None and is_between_steps and trainer.global_step == trainer.max_steps:
+            self._write(trainer, self.final)
+
+    @staticmethod
+    def _write(trainer: L.Trainer, path: Path) -> None:
+        beside = path.with_name(f".{path.name}.part")
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            beside.replace(path)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]

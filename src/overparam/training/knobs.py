@@ -94,6 +94,7 @@ class RunKnobs:
     checkpoint_seconds: PositiveFloat
     pack: Annotated[Literal["off", "auto", "all"], BeforeValidator(lambda v: "off" if v is False else v)]
     retrain: bool
+    keep_state: bool
     cpu_threads: PositiveInt
     objective: str
 

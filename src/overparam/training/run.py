@@ -27,6 +27,7 @@ from overparam.loggers.wandb import wandb_run
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
+from overparam.runs.continued import STATE
 from overparam.runs.damage import CONFIG, set_file_aside, what_is_wrong
 from overparam.runs.identity import flat_values
 from overparam.runs.metrics import METRICS, read_metrics
@@ -53,6 +54,7 @@ from overparam.training.build import (
     resolve,
 )
 from overparam.training.checkpoint import TimedCheckpoint
+from overparam.training.continued import begin
 from overparam.training.evaluation import COLUMNS, Followed, log_spaced_steps
 from overparam.training.fused import may_fuse
 from overparam.training.instantiate import build
@@ -188,6 +190,8 @@ class Alone:
 
 def _train_alone(member: Member, show: bool) -> dict[str, Any]:
     member.step = start_step(member.run_dir, member.cfg)
+    if not member.step:
+        member.step = begin(member.cfg, member.run_dir, compat.is_first_process())
     alone = Alone(member)
     torch.set_num_threads(member.cfg.cpu_threads)
     torch.manual_seed(derive_seed(member.cfg.seed, "dropout"))
@@ -226,6 +230,7 @@ def train_together(
         checkpoint if is_alone else checkpoint.with_name(".pack"),
         first.cfg.checkpoint_seconds,
         [member.run_dir for member in members],
+        first.run_dir / STATE if is_alone and first.cfg.get("keep_state") else None,
     )
     callbacks: list[L.Callback] = [clock, *together.callbacks, evaluation, keep]
     if show and not first.cfg.trainer.get("enable_progress_bar"):
@@ -246,6 +251,8 @@ def train_together(
             device = str(trainer.strategy.root_device)
             write_provenance(member.run_dir, member.cfg, device, continues=member.step > 0)
     start = checkpoint if first.step else None
+    if is_alone and first.step and not checkpoint.exists():
+        start = Path(first.cfg.continue_from.state)
     trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
     if together.callbacks or together.measures:
         together.module.to(trainer.strategy.root_device)  # the Trainer has left a GPU, and the data have not
