@@ -13,7 +13,8 @@ import torch
 from overparam.errors import Terminated
 from overparam.models.mlp import MLP
 from overparam.training.run import train
-from tests.sweeps.conftest import Sweep, wait_for
+from tests.gate import until
+from tests.sweeps.conftest import Sweep
 
 COMMANDS = ("analyze", "claims", "plan", "report", "status", "train")
 ENDLESS = "trainer.max_steps=2000000"
@@ -52,7 +53,7 @@ def test_training_ends_with_143(tmp_path: Path, how: tuple[str, ...]) -> None:
         alone.command.remove("-m")
     alone.start()
     try:
-        wait_for(lambda: list(tmp_path.glob("ended/*/metrics.csv")) or alone.process.poll() is not None)
+        until(lambda: list(tmp_path.glob("ended/*/metrics.csv")) or alone.process.poll() is not None)
         alone.process.terminate()
         code, output = alone.finish()
         assert (code, output.splitlines()[-1]) == (143, "terminated; the same command continues")

@@ -19,7 +19,8 @@ from overparam.runs.state import AlreadyRunning, RunDied, State, read_failure, r
 from overparam.runs.summary import read_summary, whole
 from overparam.sweeps.pool import run_all
 from overparam.training.run import train
-from tests.sweeps.conftest import Sweep, results, wait_for
+from tests.gate import until
+from tests.sweeps.conftest import Sweep, results
 from tests.sweeps.faulty import FAULTS, FullDisk
 
 LOCAL = ("hydra/launcher=local", "hydra.launcher.cpu_slots=2")
@@ -101,7 +102,7 @@ def test_a_limit_that_nobody_keeps_is_refused(
 def test_a_stopped_sweep_goes_on(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
     (tmp_path / "closed").touch()
     stopped = sweep("name=s", GATED, "seed=0,1", *LOCAL, **{FAULTS: str(tmp_path)}).start()
-    wait_for(lambda: (tmp_path / "reached").exists() or stopped.process.poll() is not None)
+    until(lambda: (tmp_path / "reached").exists() or stopped.process.poll() is not None)
     os.killpg(stopped.process.pid, signal.SIGSTOP)
     _, status = os.waitpid(stopped.process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
@@ -118,7 +119,7 @@ def test_killed_before_its_first_step_a_sweep_starts_again(
     (tmp_path / "closed").touch()
     killed = sweep("name=k", GATED, "seed=0,1", "pack=off", **{FAULTS: str(tmp_path)})
     killed.start()
-    wait_for(lambda: (tmp_path / "reached").exists() or killed.process.poll() is not None)
+    until(lambda: (tmp_path / "reached").exists() or killed.process.poll() is not None)
     killed.process.kill()
     assert killed.finish()[0] == -signal.SIGKILL
     (tmp_path / "closed").unlink()
