@@ -13,7 +13,8 @@ from overparam.errors import ConfigError
 from overparam.runs.identity import identity, resolved_values
 from overparam.sweeps.grid import Composer, Run
 from overparam.sweeps.jobs import JOBS, PLANNED, members, planned_job, planned_jobs
-from tests.sweeps.conftest import Sweep, results, wait_for
+from tests.gate import until
+from tests.sweeps.conftest import Sweep, results
 
 
 def some_runs(composer: Composer, folder: Path) -> list[Run]:
@@ -129,7 +130,7 @@ def test_an_edit_while_a_sweep_runs_changes_none_of_its_runs(
     one_by_one = ("hydra.launcher.cpu_slots=1",) if launcher == "local" else ()
     places = (f"hydra/launcher={launcher}", *one_by_one, found)
     started = sweep("experiment=edited", "trainer.max_steps=2", *places).start()
-    wait_for(lambda: (gate / "reached").exists() or started.process.poll() is not None)
+    until(lambda: (gate / "reached").exists() or started.process.poll() is not None)
     experiment.write_text(EXPERIMENT.format(lr=99, folder=gate))
     optimizer.write_text("no: [YAML")
     (gate / "open").touch()
