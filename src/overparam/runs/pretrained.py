@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
 from overparam.runs.damage import read_object
-from overparam.runs.identity import flat_values
+from overparam.runs.identity import counts, flat_values
 from overparam.runs.summary import SUMMARY, WEIGHTS
 
 
@@ -45,9 +45,10 @@ def find_weights(knob: str, given: str, cfg: DictConfig) -> Path:
 
 
 def may_name_weights(values: Mapping[str, Any]) -> bool:
-    """Return whether a knob among flat values may name a file or folder, from which only `training` can tell."""
+    """Return whether a knob that counts may name a file or folder, from which only `training` can tell."""
     return any(
         isinstance(value, str)
+        and counts(key)
         and not key.rpartition(".")[2].startswith("_")
         and (os.sep in value or Path(value).exists())
         for key, value in values.items()
