@@ -145,3 +145,18 @@ def test_an_edit_while_a_sweep_runs_changes_none_of_its_runs(
             cfg.paths.run = None
         assert (cfg.optimizer.lr, identity(cfg)) == (0.125, name)
     assert not (tmp_path / "edited" / JOBS).exists()
+
+
+def test_a_secret_of_the_environment_is_referred_to(
+    composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_DB_PASSWORD", "correct-horse-battery")
+    points = [[f"seed={seed}", "+callbacks.mine.password=${oc.env:LAB_DB_PASSWORD}"] for seed in (0, 1)]
+    runs = [composer.run([*point, f"paths.logs='{tmp_path}'"]) for point in points]
+    with planned_jobs([runs]) as (job,):
+        (file,) = tmp_path.rglob(f"{JOBS}/*")
+        assert "correct-horse" not in file.read_text()
+        cfg = planned_job(job.overrides)
+        assert cfg is not None
+        found = members(cfg)
+    assert [member.callbacks.mine.password for member in found] == ["correct-horse-battery"] * 2
