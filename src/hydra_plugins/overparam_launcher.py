@@ -45,7 +45,7 @@ def isolate(cfg: DictConfig) -> float | None:
 
 def _seconds(each: float | None, job: tuple[DictConfig, list[str]]) -> float | None:
     """Return how long a job may take, as many times what a run may as it has runs."""
-    from overparam.packs.job import members
+    from overparam.sweeps.jobs import members
 
     return None if each is None else each * len(members(job[0]))
 

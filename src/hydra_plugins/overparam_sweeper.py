@@ -49,7 +49,7 @@ class OverparamSweeper(Sweeper):
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
-        given = {"max_attempts": self.max_attempts, "fail_fast": self.fail_fast}
+        given = {key: getattr(self, key) for key in ("max_attempts", "fail_fast", "max_run_seconds")}
         for key, value in hydra_knobs(OverparamSweeper, given, "sweeper").items():
             setattr(self, key, value)
         for key, value in typed_run_knobs(config).items():
