@@ -13,7 +13,7 @@ from overparam.errors import ConfigError
 from overparam.runs.identity import identity, resolved_values
 from overparam.sweeps.grid import Composer, Run
 from overparam.sweeps.jobs import JOBS, PLANNED, members, planned_job, planned_jobs
-from tests.gate import until
+from tests.gate import Gate
 from tests.sweeps.conftest import Sweep, results
 
 
@@ -103,15 +103,11 @@ EXPERIMENT = """# @package _global_
 name: edited
 optimizer:
   lr: {lr}
-callbacks:
-  gate:
-    _target_: tests.sweeps.gate.Gate
-    folder: {folder}
 hydra:
   sweeper:
     params:
       seed: 0,1
-      optimizer: sgd,adam
+      optimizer: sgd,mine
 """
 
 
@@ -119,21 +115,20 @@ hydra:
 def test_an_edit_while_a_sweep_runs_changes_none_of_its_runs(
     sweep: Callable[..., Sweep], tmp_path: Path, launcher: str
 ) -> None:
-    gate, configs = tmp_path / "gate", tmp_path / "configs"
-    gate.mkdir()
+    gate, configs = Gate(tmp_path), tmp_path / "configs"
     (configs / "experiment").mkdir(parents=True)
     experiment, optimizer = configs / "experiment" / "edited.yaml", configs / "optimizer" / "mine.yaml"
-    experiment.write_text(EXPERIMENT.format(lr=0.125, folder=gate).replace("sgd,adam", "sgd,mine"))
+    experiment.write_text(EXPERIMENT.format(lr=0.125))
     optimizer.parent.mkdir()
     optimizer.write_text("_target_: torch.optim.RMSprop\n_partial_: true\nlr: 0.5\n")
     found = f"hydra.searchpath=[file://{configs}]"
     one_by_one = ("hydra.launcher.cpu_slots=1",) if launcher == "local" else ()
-    places = (f"hydra/launcher={launcher}", *one_by_one, found)
+    places = (f"hydra/launcher={launcher}", *one_by_one, found, *gate.overrides(step=0))
     started = sweep("experiment=edited", "trainer.max_steps=2", *places).start()
-    until(lambda: (gate / "reached").exists() or started.process.poll() is not None)
-    experiment.write_text(EXPERIMENT.format(lr=99, folder=gate))
+    gate.wait(started.process)
+    experiment.write_text(EXPERIMENT.format(lr=99))
     optimizer.write_text("no: [YAML")
-    (gate / "open").touch()
+    gate.open()
     code, output = started.finish()
     assert code == 0, output
     trained = results(tmp_path / "edited")

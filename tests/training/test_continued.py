@@ -48,7 +48,9 @@ def test_it_equals_a_run_that_never_stopped(small, tmp_path, kind):
     weights, expected = (torch.load(run / "weights.pt", weights_only=True) for run in (second, whole))
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
-    start = read_json(second / "provenance.json")["continued_from"]
+    record = read_json(second / "provenance.json")
+    start = record["continued_from"]
+    assert record["resumed_at"] == [37]
     assert (start["run"], start["state"]) == (first.name, str(first / STATE))
     assert read_json(first / "summary.json")["steps"] == 37  # it stays what it was
     assert not (second / STATE).exists()
