@@ -90,12 +90,12 @@ def test_experiments_groups_and_studies_of_a_folder_of_configs(setup, tmp_path):
     table, _ = sources.studied(own, "mine", "mine", [*TINY, "model.width=2"], amount=0.5)
     assert table["round"].to_list() == [0, 1, 2]
     assert table["weights_left"][1] < 0.6
-    with pytest.raises(ConfigError, match="Could not find 'experiment/mine'"):
+    with pytest.raises(ConfigError, match="there is no experiment=mine"):
         sources.runs(setup, "mine")
 
 
 def test_a_sweep_that_cannot_train_says_why(setup):
-    with pytest.raises(ConfigError, match="width must be a positive integer"):
+    with pytest.raises(ConfigError, match="width must be greater than 0"):
         sources.runs(setup, "random_labels", {"": ["model.width=0"]})
     with pytest.raises(ConfigError, match=r"model\.widht"):
         sources.runs(setup, "random_labels", {"": ["model.widht=3"]})

@@ -84,10 +84,10 @@ def test_refused_in_one_line_before_anything_is_written(small, tmp_path, overrid
     ("arguments", "says"),
     [
         (["model.width=0"], "model.width must be greater than 0, got 0"),
-        (["model.widht=8"], "Could not override 'model.widht'"),
+        (["model.widht=8"], "model.widht: the config has no such key; did you mean width?"),
         (["model=resnett"], "Could not find 'model/resnett' Available options in 'model':"),
         (["-m", "model.width=4,0", "seed=0,1"], "model.width must be greater than 0, got 0"),
-        (["-m", "model.widht=4,8"], "Could not override 'model.widht'"),
+        (["-m", "model.widht=4,8"], "model.widht: the config has no such key; did you mean width?"),
         (["model._target_=no.Net"], "model._target_=no.Net cannot be imported"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -38,9 +38,9 @@ def test_a_finished_runs_weights_and_a_teachers(small, crafted):
     train(cfg)
     run_dir = run_directory(resolve(cfg))
     made = crafted(run_dir / "weights.pt")
-    with pytest.raises(ConfigError, match="cannot be loaded"):
+    with pytest.raises(ConfigError, match="is damaged"):
         load(run_dir)
-    with pytest.raises(ConfigError, match="cannot be loaded"):
+    with pytest.raises(ConfigError, match="is damaged"):
         train(small("trainer.max_steps=2", "module=distillation", f"module.teacher={run_dir}"))
     assert not made.exists()
 
