@@ -82,7 +82,7 @@ def test_experiments_groups_and_studies_of_a_folder_of_configs(setup, tmp_path):
 
 
 def test_a_sweep_that_cannot_train_says_why(setup):
-    with pytest.raises(ConfigError, match="width must be a positive integer"):
+    with pytest.raises(ConfigError, match="width must be greater than 0"):
         sources.runs(setup, "random_labels", {"": ["model.width=0"]})
     with pytest.raises(ConfigError, match=r"model\.widht"):
         sources.runs(setup, "random_labels", {"": ["model.widht=3"]})
