@@ -273,7 +273,7 @@ def open_run(member: Member) -> None:
     member.loggers = [MetricsTable(run_dir, member.step)]
     offered = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": settings}
     for name, node in nodes(cfg, "logger").items():
-        asked = compat.parameter_names(target(name, node)) & offered.keys()
+        asked = (compat.parameter_names(target(name, node)) & offered.keys()) - node.keys()
         logger = build(name, node, **{key: offered[key] for key in asked})
         if "settings" not in asked:
             logger.log_hyperparams(settings)
