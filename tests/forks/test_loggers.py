@@ -69,3 +69,25 @@ def test_tensorboard_and_csv_beside_wandb(lab: Lab) -> None:
     silent = lab.train(*FEW, *seen[1:], each, "data.held_out=100", "logger=local")
     (same,) = [run for run in runs if run.directory.name == silent.directory.name]
     assert same.same_bits(silent)
+
+
+def test_a_knob_of_a_logger_wins_over_what_the_lab_offers_under_its_name(lab: Lab) -> None:
+    lab.write(
+        {
+            "mine.py": """
+                from lightning.pytorch.loggers import CSVLogger
+
+                class Mine(CSVLogger):
+                    def __init__(self, save_dir, sweep, identity):
+                        super().__init__(save_dir, name=f"{sweep} {identity}", version="")
+                """,
+            "configs/logger/mine.yaml": """
+                mine:
+                  _target_: mine.Mine
+                  save_dir: ${paths.run}
+                  sweep: ours
+                """,
+        }
+    )
+    (run,), _ = lab.sweep(*FEW, "logger=[mine]", "seed=0")
+    assert (run.directory / f"ours {run.directory.name}" / "metrics.csv").exists()

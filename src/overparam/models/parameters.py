@@ -20,7 +20,9 @@ def without_memory(build: Callable[[], T]) -> T:
     try:
         with torch.device("meta"):
             return build()
-    except (NotImplementedError, RuntimeError, ConfigError):  # a mistake of the config's is made again
+    except (RuntimeError, ConfigError) as error:
+        if isinstance(error, ConfigError) and not isinstance(error.__cause__, RuntimeError):
+            raise  # a mistake of the config's
         with torch.random.fork_rng(devices=[]):
             return build()
 

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 import pydantic
-from annotated_types import Interval
 from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +24,7 @@ from overparam.ranges import (
     PositiveFloat,
     PositiveInt,
     PositiveShare,
+    Share,
 )
 
 # Ranges that libraries do not state where their types stand, by the class that a target is or inherits from.
@@ -47,7 +47,7 @@ OF_LIBRARIES: dict[str, dict[str, Any]] = {
         "factor": PositiveFloat,
         "patience": NonNegativeInt,
         "start_factor": PositiveShare,
-        "end_factor": Annotated[float, Interval(ge=0, le=1)],
+        "end_factor": Share,
         "total_iters": PositiveInt,
     },
     "lightning.pytorch.trainer.trainer.Trainer": {
@@ -129,7 +129,7 @@ def typed_config(cfg: DictConfig) -> DictConfig:
         values: Any = _known(OmegaConf.to_container(cfg, resolve=True), raw)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).partition("\n")[0]) from error
-    wanted = {**typed_run_knobs(cfg)}
+    wanted = typed_run_knobs(cfg)
     for name, section in values.items():
         if name not in ("hydra", "paths", *wanted):
             wanted[name] = _nested(name, section)

@@ -346,7 +346,7 @@ def open_logger(cfg: DictConfig, settings: dict[str, Any], name: str, node: Dict
     run_dir = Path(cfg.paths.run)
     offered = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": settings}
     offered["step"] = step
-    asked = compat.parameter_names(target(name, node)) & offered.keys()
+    asked = (compat.parameter_names(target(name, node)) & offered.keys()) - node.keys()
     logger = build(name, node, **{key: offered[key] for key in asked})
     if "settings" not in asked:
         logger.log_hyperparams(settings)
