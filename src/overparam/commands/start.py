@@ -48,14 +48,14 @@ def tell(error: Exception) -> int:
 
     if isinstance(error, ExpectedError):
         return fail(error)
-    if isinstance(error, OSError):
-        return fail(describe_os_error(error))
     if isinstance(error, HydraException | RuntimeError | ImportError) and (
         needed := what_to_install(str(error))
     ):
         return fail(needed)
     if isinstance(error, HydraException | OmegaConfBaseException) or is_group_set_to_null(error):
         return fail(explain(error, _options(sys.argv[1:]).config_dir))
+    if isinstance(error, OSError):  # after Hydra's, one of which is an OSError too
+        return fail(describe_os_error(error))
     raise error
 
 

@@ -4,6 +4,7 @@ Hydra's launchers compose a job's config from overrides when its turn comes, may
 from config files that may be others by then. So a sweep writes down what it planned, and a job reads that.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ def planned_job(overrides: Sequence[str]) -> DictConfig | None:
     if not found:
         return None
     place = found[-1].removeprefix(PLANNED)
-    path, start, end = place.rsplit(":", 2)
-    cfg = _config(path, _read(path, int(start), int(end))[0])
+    path, planned = _read_job(place)
+    cfg = _config(path, planned[0])
     cfg.members = place
     return cfg
 
@@ -99,15 +100,15 @@ def members(cfg: DictConfig) -> list[DictConfig]:
     """Return the configs of the runs of a job: those that were planned, or the one that `cfg` is.
 
     Raises:
-        ConfigError: if one of them describes another run than was planned.
+        ConfigError: if one of them describes another run than was planned, or no sweep planned this job.
     """
     if not cfg.get("members"):
         return [cfg]
     from overparam.training.build import resolve
 
-    path, start, end = str(cfg.members).rsplit(":", 2)
+    path, runs = _read_job(str(cfg.members))
     found = []
-    for planned in _read(path, int(start), int(end)):
+    for planned in runs:
         member = _config(path, planned)
         if (name := identity(resolve(member))) != planned["identity"]:
             raise ConfigError(
@@ -115,6 +116,14 @@ def members(cfg: DictConfig) -> list[DictConfig]:
             )
         found.append(member)
     return found
+
+
+def _read_job(place: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return where a job's configs stand, FILE:START:END, as the file's path and what it says of the job's runs."""
+    match = re.fullmatch(r"(.+):(\d+):(\d+)", place)
+    if match is None:
+        raise ConfigError(f"members={place} is no job of a sweep: members is set by sweeps only, leave it out")
+    return match[1], _read(match[1], int(match[2]), int(match[3]))
 
 
 def _config(path: str, planned: dict[str, Any]) -> DictConfig:
