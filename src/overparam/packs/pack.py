@@ -24,15 +24,8 @@ from overparam.runs.state import AlreadyRunning, describe, lock, record_failure
 from overparam.runs.summary import read_summary
 from overparam.training.build import Parts, assemble, located, resolve
 from overparam.training.measuring import RunMeasures
-from overparam.training.run import (
-    CHECKPOINT,
-    Member,
-    fail_loggers,
-    interruptible,
-    start_step,
-    train,
-    train_together,
-)
+from overparam.training.resume import CHECKPOINT, start_step
+from overparam.training.run import Member, fail_loggers, interruptible, train, train_together
 
 log = logging.getLogger(__name__)
 

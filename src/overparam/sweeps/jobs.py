@@ -122,7 +122,9 @@ def _read_job(place: str) -> tuple[str, list[dict[str, Any]]]:
     """Return where a job's configs stand, FILE:START:END, as the file's path and what it says of the job's runs."""
     match = re.fullmatch(r"(.+):(\d+):(\d+)", place)
     if match is None:
-        raise ConfigError(f"members={place} is no job of a sweep: members is set by sweeps only, leave it out")
+        raise ConfigError(
+            f"members={place} is no job of a sweep: members is set by sweeps only, leave it out"
+        )
     return match[1], _read(match[1], int(match[2]), int(match[3]))
 
 

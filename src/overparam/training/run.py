@@ -1,6 +1,5 @@
 """One run, top to bottom; and several as one, which is the same with more members."""
 
-import errno
 import logging
 import math
 import signal
@@ -23,14 +22,12 @@ from overparam import compat
 from overparam.allocator import keep_freed_memory
 from overparam.errors import Terminated
 from overparam.loggers.metrics_table import MetricsTable
-from overparam.loggers.wandb import wandb_run
-from overparam.loggers.wandb_start import asked_by_agent
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
 from overparam.runs.continued import STATE
-from overparam.runs.damage import CONFIG, set_file_aside, what_is_wrong
+from overparam.runs.damage import CONFIG
 from overparam.runs.identity import flat_values
-from overparam.runs.metrics import METRICS, read_metrics
+from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import write_provenance
 from overparam.runs.secrets import without_secrets
 from overparam.runs.state import (
@@ -55,17 +52,14 @@ from overparam.training.build import (
 )
 from overparam.training.checkpoint import TimedCheckpoint
 from overparam.training.continued import begin
-from overparam.training.evaluation import COLUMNS, Followed, log_spaced_steps
+from overparam.training.evaluation import COLUMNS, Followed
 from overparam.training.fused import may_fuse
-from overparam.training.instantiate import build
-from overparam.training.knobs import target
+from overparam.training.loggers import log_for_agent, open_logger
 from overparam.training.measuring import RunMeasures
 from overparam.training.progress import RunProgress
+from overparam.training.resume import CHECKPOINT, start_step
 
 log = logging.getLogger(__name__)
-
-CHECKPOINT = "last.ckpt"
-KEPT = ("global_step", "state_dict", "optimizer_states", "loops", "rng")  # what a run cannot continue without
 
 
 class Clock(Timer):
@@ -285,49 +279,6 @@ def _close(
         return error
 
 
-def checkpoint_step(run_dir: Path) -> int:
-    """Return the step that a killed run continues from; 0 if it starts anew."""
-    checkpoint = run_dir / CHECKPOINT
-    if not checkpoint.exists():
-        return 0
-    try:
-        found = torch.load(checkpoint, weights_only=True, map_location="cpu")
-        if missing := [key for key in KEPT if key not in found]:
-            raise ValueError(f"it has no {missing[0]}")
-        return found["global_step"]
-    except Exception as error:  # torch has many for a file that is no checkpoint
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != errno.EINVAL):
-            raise  # it may be whole all the same
-        raise ValueError(what_is_wrong(error)) from error
-
-
-def start_step(run_dir: Path, cfg: DictConfig) -> int:
-    """Return the step that a run starts or continues at; a checkpoint that it cannot continue from is set aside.
-
-    That is a damaged one, or one without all that was evaluated before it.
-    """
-    files = (run_dir / CHECKPOINT, run_dir / METRICS)
-    is_first = compat.is_first_process()  # others only look
-    try:
-        step = checkpoint_step(run_dir)
-    except ValueError as error:
-        if is_first:
-            set_file_aside(files[0], what_is_wrong(error))
-        return 0
-    due = {at for at in log_spaced_steps(cfg.trainer.max_steps, cfg.evaluation.per_decade) if at <= step}
-    try:
-        missing = due - {row["step"] for row in read_metrics(run_dir)} if step else set()
-        wrong = f"it has no row of step {min(missing)}" if missing else ""
-    except ValueError as error:
-        wrong = what_is_wrong(error)
-    if not wrong:
-        return step
-    for file in files if is_first else ():
-        if file.exists():
-            set_file_aside(file, wrong if file.name == METRICS else f"{METRICS} is damaged")
-    return 0
-
-
 def open_run(member: Member) -> None:
     """Write the run's config, and open its loggers: the metrics table, and those of the config."""
     cfg, run_dir = member.cfg, member.run_dir
@@ -339,32 +290,6 @@ def open_run(member: Member) -> None:
     member.loggers += [
         open_logger(cfg, settings, name, node, member.step) for name, node in nodes(cfg, "logger").items()
     ]
-
-
-def open_logger(cfg: DictConfig, settings: dict[str, Any], name: str, node: DictConfig, step: int) -> Any:
-    """Return the logger that a node describes, for a run that begins or continues at `step`."""
-    run_dir = Path(cfg.paths.run)
-    offered = {"run_dir": run_dir, "identity": run_dir.name, "sweep": cfg.name, "settings": settings}
-    offered["step"] = step
-    asked = (compat.parameter_names(target(name, node)) & offered.keys()) - node.keys()
-    logger = build(name, node, **{key: offered[key] for key in asked})
-    if "settings" not in asked:
-        logger.log_hyperparams(settings)
-    return logger
-
-
-def log_for_agent(cfg: DictConfig, finished: dict[str, Any]) -> None:
-    """Log a run that was finished before as the run of the W&B agent that asks for it, if one does.
-
-    The agent's sweep waits for the metric of each run that it starts.
-    """
-    if not asked_by_agent():
-        return
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    for name, node in nodes(cfg, "logger").items():
-        if target(name, node) is wandb_run:
-            logger = open_logger(cfg, settings, name, node, finished["steps"])
-            logger.close(finished, Path(cfg.paths.run) / WEIGHTS)
 
 
 def fail_loggers(member: Member) -> None:
