@@ -130,5 +130,11 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"{' and '.join(asked)} exclude each other: give one of them, --cfg to see a run's config"
         )
+    if options.shell_completion and not any(
+        word.startswith(("install=", "uninstall=", "query=")) for word in sys.argv
+    ):
+        raise ConfigError(
+            "--shell-completion goes with install=bash, uninstall=bash or query=bash, or zsh, or fish"
+        )
     if options.resolve and not options.cfg:
         raise ConfigError("--resolve goes with --cfg or --help: give --cfg job --resolve")
