@@ -131,6 +131,12 @@ def test_one_line(told, command, arguments, says):
     )
 
 
+def test_a_sweep_that_an_agent_starts(told, monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    monkeypatch.setenv("WANDB_RUN_ID", "r1")
+    assert "leave -m out" in told("train", "-m", *SMALL, "seed=0,1")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to(told, tmp_path):
     (tmp_path / "empty").chmod(0o555)
