@@ -26,11 +26,11 @@ class GateLogger(Logger):
     Args:
         run_dir: the run's directory.
         folder: the gate's.
-        step: the first evaluated step that a run waits at.
+        step: the first evaluated step that a run waits at; None is its end, with its summary not yet written.
         finished: how many runs of the sweep must have finished before.
     """
 
-    def __init__(self, run_dir: Path, folder: str, step: int, finished: int = 0) -> None:
+    def __init__(self, run_dir: Path, folder: str, step: int | None, finished: int = 0) -> None:
         super().__init__()
         self.run_dir, self.gate = run_dir, Gate(Path(folder))
         self.step, self.finished = step, finished
@@ -41,9 +41,16 @@ class GateLogger(Logger):
         """Nothing is kept."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        if step is None or step < self.step or self.gate.is_open():
-            return
-        if len(list(self.run_dir.parent.glob("*/summary.json"))) >= self.finished:
+        if step is not None and self.step is not None and step >= self.step:
+            self._stand()
+
+    def finalize(self, status: str) -> None:
+        if self.step is None:
+            self._stand()
+
+    def _stand(self) -> None:
+        finished = len(list(self.run_dir.parent.glob("*/summary.json")))
+        if finished >= self.finished and not self.gate.is_open():
             self.gate.stand(self.run_dir.name)
 
 
@@ -53,9 +60,10 @@ class Gate:
     def __init__(self, folder: Path) -> None:
         self.opened, self.there = folder / "gate.open", folder / "gate"
 
-    def overrides(self, step: int, finished: int = 0) -> list[str]:
+    def overrides(self, step: int | None, finished: int = 0) -> list[str]:
         """What puts the gate into runs on the command line."""
-        knobs = {"_target_": f"{__name__}.GateLogger", "folder": self.opened.parent, "step": step}
+        at = "null" if step is None else step
+        knobs = {"_target_": f"{__name__}.GateLogger", "folder": self.opened.parent, "step": at}
         return [f"+logger.gate.{key}={value}" for key, value in {**knobs, "finished": finished}.items()]
 
     def stand(self, name: str) -> None:

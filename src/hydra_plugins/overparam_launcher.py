@@ -52,12 +52,13 @@ def _seconds(each: float | None, job: tuple[DictConfig, list[str]]) -> float | N
 
 def _record_death(job: tuple[DictConfig, list[str]], death: Exception) -> None:
     from overparam.runs.identity import run_directory
-    from overparam.runs.state import record_failure
+    from overparam.runs.state import State, has_diverged, record_failure, state
     from overparam.sweeps.jobs import members
     from overparam.training.build import resolve
 
-    for cfg in members(job[0]):
-        record_failure(run_directory(resolve(cfg)), str(death))
+    for run_dir in (run_directory(resolve(cfg)) for cfg in members(job[0])):
+        if state(run_dir) != State.FINISHED and not has_diverged(run_dir):  # else it only kept its place
+            record_failure(run_dir, str(death))
 
 
 class LocalLauncher(Launcher):

@@ -85,10 +85,10 @@ class OverparamSweeper(Sweeper):
         return run_sweep(self.loader, self.config, points, *places, self.max_attempts, self.fail_fast)
 
 
-def _group(runs: Sequence[Any], parts: Mapping[Path, Any], slots: int) -> Sequence[Any]:
+def _group(todo: Sequence[Any], grid: Sequence[Any], parts: Mapping[Path, Any], offer: Any) -> Sequence[Any]:
     from overparam.packs.job import pack_runs
 
-    return pack_runs(runs, parts, slots)
+    return pack_runs(todo, grid, parts, offer)
 
 
 def _report(folder: Path) -> None:

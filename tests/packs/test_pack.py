@@ -1,15 +1,19 @@
 """A member of a pack leaves behind what its run alone does."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from overparam.packs.checkpoint import complete_checkpoints
 from overparam.packs.pack import train_pack
+from overparam.packs.record import Recorded
 from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
 from overparam.runs.state import AlreadyRunning, Diverged, lock, read_failure
+from overparam.training.build import located, resolve
 from overparam.training.evaluation import Evaluation
 from overparam.training.run import train
 from tests.conftest import read_json
@@ -94,7 +98,7 @@ def test_a_member_equals_its_run_alone_in_float64(case, small, tmp_path):
     for summary, cfg, solo in zip(train_pack(packed), packed, alone, strict=True):
         expected = train(solo)
         assert largest_difference(rows(cfg), rows(solo)) < 1e-7
-        for key in summary.keys() - {"wall_seconds"}:
+        for key in summary.keys() - {"wall_seconds", "pack"}:
             assert summary[key] == (
                 pytest.approx(expected[key], abs=1e-7) if isinstance(expected[key], float) else expected[key]
             )
@@ -227,3 +231,39 @@ def test_a_pack_that_fails_is_trained_one_by_one(small, monkeypatch):
 
     monkeypatch.setattr("overparam.packs.module.PackModule.training_step", fail)
     assert [summary["steps"] for summary in train_pack([small(*member) for member in WIDTHS])] == [40] * 3
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_checkpoints_that_were_being_replaced_are_all_or_none(tmp_path, moved):
+    """A pack killed between two members' checkpoints goes on from one step."""
+    files = [tmp_path / name / "last.ckpt" for name in "abc"]
+    for place, file in enumerate(files):
+        file.parent.mkdir()
+        torch.save({"global_step": 20 if place < moved else 10}, file)
+        if place >= moved:
+            torch.save({"global_step": 20}, file.with_name(".last.ckpt.member"))
+    complete_checkpoints(files)
+    assert {torch.load(file)["global_step"] for file in files} == {20 if moved else 10}
+    assert not list(tmp_path.glob("*/.last.ckpt.member"))
+
+
+def test_checkpoints_of_which_not_all_were_written_are_dropped(tmp_path):
+    files = [tmp_path / name / "last.ckpt" for name in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        torch.save({"global_step": 10}, file)
+    files[0].with_name(".last.ckpt.member").write_bytes(b"half of")
+    complete_checkpoints(files)
+    assert [torch.load(file)["global_step"] for file in files] == [10, 10]
+    assert not list(tmp_path.glob("*/.last.ckpt.member"))
+
+
+def test_a_pack_that_another_process_trains_is_left_to_it(small):
+    cfgs = [located(resolve(small(*member))) for member in WIDTHS]
+    dirs = [Path(cfg.paths.run) for cfg in cfgs]
+    name = Recorded(tuple(run_dir.name for run_dir in dirs), 1).name
+    place = dirs[0].parent / ".packs" / name
+    place.mkdir(parents=True)
+    with lock(place):
+        assert all(isinstance(result, AlreadyRunning) for result in train_pack(cfgs))
+    assert not any((run_dir / "config.yaml").exists() for run_dir in dirs)

@@ -12,7 +12,7 @@ from overparam.compat_hydra import with_planned_configs
 from overparam.errors import ConfigError
 from overparam.runs.identity import identity, resolved_values
 from overparam.sweeps.grid import Composer, Run
-from overparam.sweeps.jobs import JOBS, PLANNED, members, planned_job, planned_jobs
+from overparam.sweeps.jobs import JOBS, PLANNED, Together, members, planned_job, planned_jobs
 from tests.gate import Gate
 from tests.sweeps.conftest import Sweep, results
 
@@ -30,7 +30,7 @@ def test_a_job_has_the_config_that_hydra_would_compose(composer: Composer, tmp_p
     runs = some_runs(composer, tmp_path)
     loader = with_planned_configs(composer.loader, planned_job)
     elsewhere = pickle.loads(pickle.dumps(loader))  # as joblib and submitit send it
-    with planned_jobs([[run] for run in runs]) as jobs:
+    with planned_jobs([Together([run]) for run in runs]) as jobs:
         for run, job in zip(runs, jobs, strict=True):
             expected = composer.loader.load_sweep_config(composer.master, run.overrides)
             for own in (loader, elsewhere):
@@ -47,7 +47,7 @@ def test_a_job_has_the_config_that_hydra_would_compose(composer: Composer, tmp_p
 def test_a_pack_is_one_job_and_files_go_with_their_jobs(composer: Composer, tmp_path: Path) -> None:
     runs = some_runs(composer, tmp_path)
     folder = runs[0].directory.parent / JOBS
-    with planned_jobs([runs]) as (job,), planned_jobs([runs[:1]]) as (other,):
+    with planned_jobs([Together(runs)]) as (job,), planned_jobs([Together(runs[:1])]) as (other,):
         cfg = planned_job(job.overrides)
         assert isinstance(cfg, DictConfig)
         assert [identity(member) for member in members(cfg)] == [run.identity for run in runs]
@@ -62,7 +62,7 @@ def test_a_pack_is_one_job_and_files_go_with_their_jobs(composer: Composer, tmp_
 
 def test_a_config_of_another_run_than_was_planned_is_refused(composer: Composer, tmp_path: Path) -> None:
     (run, *_) = some_runs(composer, tmp_path)
-    with planned_jobs([[run]]) as (job,):
+    with planned_jobs([Together([run])]) as (job,):
         path, *_ = job.overrides[-1].removeprefix(PLANNED).rsplit(":", 2)
         Path(path).write_text(Path(path).read_text().replace("width: 3", "width: 4"))
         cfg = planned_job(job.overrides)
@@ -77,7 +77,7 @@ def test_a_value_of_the_environment_is_the_one_that_was_planned(
     monkeypatch.setenv("NOISE", "0.25")
     noise = ["data.label_noise=${oc.env:NOISE}", f"paths.logs='{tmp_path}'"]
     logged = ["+logger.mine.host=${oc.env:NOISE}", "seed=1", f"paths.logs='{tmp_path}'"]
-    with planned_jobs([[composer.run(noise)], [composer.run(logged)]]) as jobs:
+    with planned_jobs([Together([composer.run(noise)]), Together([composer.run(logged)])]) as jobs:
         monkeypatch.setenv("NOISE", "0.75")
         first, second = (members(cfg)[0] for job in jobs if (cfg := planned_job(job.overrides)) is not None)
     assert first.data.label_noise == 0.25
@@ -86,7 +86,7 @@ def test_a_value_of_the_environment_is_the_one_that_was_planned(
 
 def test_ten_thousand_runs_share_what_they_have_in_common(composer: Composer, tmp_path: Path) -> None:
     runs = [composer.run([f"seed={seed}", f"paths.logs='{tmp_path}'"]) for seed in range(500)]
-    with planned_jobs([[run] for run in runs]) as jobs:
+    with planned_jobs([Together([run]) for run in runs]) as jobs:
         path, *_ = jobs[0].overrides[-1].removeprefix(PLANNED).rsplit(":", 2)
         assert Path(path).stat().st_size < 500 * 400
         cfg = planned_job(jobs[-1].overrides)
@@ -148,7 +148,7 @@ def test_a_secret_of_the_environment_is_referred_to(
     monkeypatch.setenv("LAB_DB_PASSWORD", "correct-horse-battery")
     points = [[f"seed={seed}", "+callbacks.mine.password=${oc.env:LAB_DB_PASSWORD}"] for seed in (0, 1)]
     runs = [composer.run([*point, f"paths.logs='{tmp_path}'"]) for point in points]
-    with planned_jobs([runs]) as (job,):
+    with planned_jobs([Together(runs)]) as (job,):
         (file,) = tmp_path.rglob(f"{JOBS}/*")
         assert "correct-horse" not in file.read_text()
         cfg = planned_job(job.overrides)

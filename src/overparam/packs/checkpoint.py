@@ -1,6 +1,6 @@
 """A pack's checkpoint: one file a member, each the one its run alone would have written.
 
-So nothing of a pack outlives it: what is left of a killed pack may be trained as another pack, or one by one.
+So what is left of a killed pack may also be trained one by one, or in other company.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,18 +29,20 @@ class MemberCheckpoints(TorchCheckpointIO):
         self.module, self.files, self.is_alive = module, list(files), is_alive
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write every member's file; each is complete whenever it exists."""
-        for member, file in enumerate(self.files):
-            if self.is_alive(member):
-                beside = file.with_name(f".{file.name}.member")
-                super().save_checkpoint(self._split(checkpoint, member), beside, storage_options)
-                beside.replace(file)
+        """Write every member's file; each is complete whenever it exists, and see `complete_checkpoints`."""
+        files = [(member, file) for member, file in enumerate(self.files) if self.is_alive(member)]
+        for member, file in files:
+            super().save_checkpoint(self._split(checkpoint, member), _beside(file), storage_options)
+        for _, file in files:
+            _beside(file).replace(file)
         Path(path).touch()
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> Any:
-        """Return the checkpoint of the pack that the members' files make together."""
-        members = [torch.load(file, map_location="cpu", weights_only=True) for file in self.files]
-        assert len({member["global_step"] for member in members}) == 1
+        """Return the checkpoint of the pack that the members' files make together; who has none keeps its place."""
+        members = [
+            torch.load(file, map_location="cpu", weights_only=True) if self.is_alive(member) else None
+            for member, file in enumerate(self.files)
+        ]
         return self._join(members)
 
     def _split(self, checkpoint: dict[str, Any], member: int) -> dict[str, Any]:
@@ -66,36 +68,74 @@ class MemberCheckpoints(TorchCheckpointIO):
             "lr_schedulers": [_per_group(s, lambda v: [v[group]]) for s in checkpoint["lr_schedulers"]],
         }
 
-    def _join(self, members: list[dict[str, Any]]) -> dict[str, Any]:
+    def _join(self, members: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
         stack = self.module.stack
-        for member, checkpoint in enumerate(members):
+        alive = {member: checkpoint for member, checkpoint in enumerate(members) if checkpoint is not None}
+        assert len({checkpoint["global_step"] for checkpoint in alive.values()}) == 1
+        for member, checkpoint in alive.items():
             stack.load_member(
                 member, {k.removeprefix("net."): v for k, v in checkpoint["state_dict"].items()}
             )
-        optimizers = [checkpoint["optimizer_states"][0] for checkpoint in members]
+        any_alive = next(iter(alive.values()))
         state: dict[int, dict[str, Any]] = {}
         groups: list[dict[str, Any]] = []
+        schedules_of_groups = []
         for index, rows in enumerate(self.module.groups):
             first = rows[0] * stack.columns
-            groups.append({**optimizers[first]["param_groups"][0], "params": [index], "fused": True})
-            held = dict(optimizers[first]["state"].get(0, {}))
+            places = range(first, first + len(rows) * stack.columns)
+            shown = next((alive[place] for place in places if place in alive), any_alive)
+            (optimizer,) = shown["optimizer_states"]
+            groups.append({**optimizer["param_groups"][0], "params": [index], "fused": True})
+            held = dict(optimizer["state"].get(0, {}))
             for key in (key for key, value in held.items() if _is_rows(value)):
                 held[key] = held[key].new_zeros(len(rows), stack.flat.shape[1])
-                for member in range(first, first + len(rows) * stack.columns):
+                for member in (place for place in places if place in alive):
                     row = held[key][(member - first) // stack.columns]
+                    own = alive[member]["optimizer_states"][0]["state"]
                     for i, name in enumerate(stack.trained):
-                        stack.take(row, member, name).copy_(optimizers[member]["state"][i][key])
+                        stack.take(row, member, name).copy_(own[i][key])
             if held:
                 state[index] = held
-        firsts = [members[rows[0] * stack.columns]["lr_schedulers"] for rows in self.module.groups]
-        schedules = [_merge(list(same)) for same in zip(*firsts, strict=True)]
+            schedules_of_groups.append(shown["lr_schedulers"])
+        schedules = [_merge(list(same)) for same in zip(*schedules_of_groups, strict=True)]
         return {
-            **members[0],
-            "callbacks": _scale_timer(members[0]["callbacks"], len(members)),
+            **any_alive,
+            "callbacks": _scale_timer(any_alive["callbacks"], len(members)),
             "state_dict": self.module.state_dict(),
             "optimizer_states": [{"state": state, "param_groups": groups}],
             "lr_schedulers": schedules,
         }
+
+
+def complete_checkpoints(files: Sequence[Path]) -> None:
+    """Finish what a pack was doing that was killed while its members' checkpoints took the place of older ones.
+
+    They are written beside their places first, all of them; so if one of them has moved, the others are complete.
+
+    Args:
+        files: where the members' checkpoints stand.
+    """
+    beside = [file for file in files if _beside(file).exists()]
+    if not beside:
+        return
+    moved = {_step(file) for file in files if file not in beside} - {None}
+    for file in beside:
+        if _step(_beside(file)) in moved:
+            _beside(file).replace(file)
+        else:
+            _beside(file).unlink()
+
+
+def _beside(file: Path) -> Path:
+    return file.with_name(f".{file.name}.member")
+
+
+def _step(file: Path) -> int | None:
+    """Return the step of a checkpoint; None if there is none that can be read."""
+    try:
+        return torch.load(file, weights_only=True, map_location="cpu")["global_step"]
+    except Exception:  # torch has many for a file that is no checkpoint
+        return None
 
 
 def _scale_timer(callbacks: dict[str, Any], factor: float) -> dict[str, Any]:

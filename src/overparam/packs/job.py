@@ -1,6 +1,7 @@
 """The jobs of a sweep, some of them packs, whatever launches them."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,38 +9,87 @@ from typing import Any
 from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
+from overparam.locks import locked
 from overparam.packs.grouping import plan
+from overparam.packs.record import Recorded, read_packs, write_packs
 from overparam.runs.identity import run_directory
-from overparam.runs.state import AlreadyRunning, RunFailed
+from overparam.runs.state import AlreadyRunning, RunFailed, has_diverged
 from overparam.sweeps.grid import Run
-from overparam.sweeps.jobs import members
+from overparam.sweeps.jobs import Together, members
+from overparam.sweeps.offer import Offer
 from overparam.training.build import Parts
 from overparam.training.checks import one_of
+from overparam.training.resume import CHECKPOINT
 
 log = logging.getLogger(__name__)
 
 
-def pack_runs(runs: Sequence[Run], parts: Mapping[Path, Parts], jobs: int) -> list[list[Run]]:
-    """Return the runs as jobs, each of one run or of several that are trained together, and say so.
+def pack_runs(
+    todo: Sequence[Run], grid: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer
+) -> list[Together]:
+    """Return the runs to train as jobs, each of one run or of several that are trained together, and say so.
+
+    What is trained together is decided once, see `packs.record`: a job of runs that have been packed before is their
+    pack, those among them that are finished or have diverged included, which keep their place.
 
     Args:
-        runs: the runs to train.
-        parts: what each is made of, by its directory.
-        jobs: how many jobs run on this machine at once.
+        todo: the runs to train.
+        grid: all runs of the sweep.
+        parts: what each run to train is made of, by its directory.
+        offer: what the launcher has.
     """
-    packing = runs[0].cfg.pack
-    if packing == "off":
-        return [[run] for run in runs]
-    packs, alone = plan([(run.cfg, parts[run.directory]) for run in runs], packing, jobs)
-    packed = {index for pack in packs for index in pack}
-    if packs:
-        log.info("%d runs are trained together, packs: %d", len(packed), len(packs))
-    for reason, count in alone.items():
+    if todo[0].cfg.pack == "off":
+        return [Together([run]) for run in todo]
+    order = {run.directory: place for place, run in enumerate(grid)}
+    jobs: list[Together] = []
+    for folder in dict.fromkeys(run.directory.parent for run in todo):
+        here = {run.identity: run for run in grid if run.directory.parent == folder}
+        waiting = {run.identity: run for run in todo if run.directory.parent == folder}
+        for pack in _packs(folder, list(waiting.values()), parts, offer):
+            left = [name for name in pack.runs if name in waiting]
+            again = [
+                name for name in left if has_diverged(waiting[name].directory)
+            ]  # its pack goes on without it
+            jobs += [Together([waiting[name]]) for name in again]
+            if len(left) > len(again):
+                is_whole = here.keys() >= set(pack.runs)
+                names = pack.runs if is_whole else [name for name in left if name not in again]
+                jobs.append(Together([here[name] for name in names], {"cpu_threads": pack.cpu_threads}))
+    if offer.slots == 1:  # one after the other: in the order of the grid, not the long ones first
+        jobs.sort(key=lambda job: min(order[run.directory] for run in job.runs))
+    packed = [len(job.runs) for job in jobs if len(job.runs) > 1]
+    if packed:
+        log.info("%d runs are trained together, packs: %d", sum(packed), len(packed))
+    return jobs
+
+
+def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
+    """Return the packs that some of the runs are in, those recorded before and new ones, which are recorded."""
+    with locked(folder / ".packs.lock"):
+        packs = read_packs(folder)
+        known = {name for pack in packs for name in pack.runs}
+        if new := [run for run in todo if run.identity not in known]:
+            packs += _new_packs(new, parts, offer)
+            write_packs(folder, packs)
+    names = {run.identity for run in todo}
+    return [pack for pack in packs if not names.isdisjoint(pack.runs)]
+
+
+def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
+    untouched = [run for run in runs if not (run.directory / CHECKPOINT).exists()]  # others have begun alone
+    packs: list[list[int]] = []
+    alone: Counter[str] = Counter({"they have begun so": len(runs) - len(untouched)})
+    if untouched:
+        packs, others = plan(
+            [(run.cfg, parts[run.directory]) for run in untouched], runs[0].cfg.pack, offer.slots
+        )
+        alone += others
+    for reason, count in (+alone).items():
         log.info("%d runs are trained alone: %s", count, reason)
-    grouped = packs + [[index] for index in range(len(runs)) if index not in packed]
-    if jobs == 1:
-        grouped.sort(key=min)  # one after the other: in the order of the grid, not the long ones first
-    return [[runs[index] for index in job] for job in grouped]
+    jobs = [[untouched[index] for index in pack] for pack in packs]
+    packed = {run.identity for job in jobs for run in job}
+    jobs += [[run] for run in runs if run.identity not in packed]
+    return [Recorded(tuple(run.identity for run in job), job[0].cfg.cpu_threads) for job in jobs]
 
 
 def run_job(cfg: DictConfig, show: bool = False) -> float | None:

@@ -2,9 +2,10 @@
 
 import logging
 import traceback
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from filelock import Timeout
 from omegaconf import DictConfig
 
 from overparam.models.parameters import without_memory
-from overparam.packs.checkpoint import MemberCheckpoints
+from overparam.packs.checkpoint import MemberCheckpoints, complete_checkpoints
 from overparam.packs.data import PackDataModule, sample_mask
 from overparam.packs.module import PackModule
+from overparam.packs.record import Recorded
 from overparam.packs.rows import arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
-from overparam.runs.state import AlreadyRunning, describe, lock, record_failure
+from overparam.runs.state import AlreadyRunning, Diverged, describe, has_diverged, lock, record_failure
 from overparam.runs.summary import read_summary
 from overparam.training.build import Parts, assemble, located, resolve
 from overparam.training.measuring import RunMeasures
@@ -40,31 +42,62 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
     """Train the runs that `cfgs` describe together, or what is left of them; return summary or error of each.
 
     As with `overparam.training.run.train`, finished runs are returned as they stand, killed ones continue from their
-    checkpoints (those at one step together), and a run that another process is training is left to it. If
-    the pack as a whole fails, its runs are trained one by one.
+    checkpoints, and a run that another process is training is left to it. What is left of a pack equals the pack that
+    was not interrupted bit for bit: a run that is finished, or has diverged, keeps its place. If the pack as a whole
+    fails, its runs are trained one by one, as is one whose checkpoint is of another step than the others'.
     """
     cfgs = [located(resolve(cfg)) for cfg in cfgs]
     run_dirs = [Path(cfg.paths.run) for cfg in cfgs]
+    pack = Recorded(tuple(run_dir.name for run_dir in run_dirs), cfgs[0].cpu_threads).name
     results: dict[Path, Result] = {}
+    running = AlreadyRunning(f"{run_dirs[0]} is being trained with others by another process")
     with ExitStack() as locks:
-        together: dict[int, list[Member]] = defaultdict(list)
+        if not _locked(run_dirs[0].parent / ".packs" / pack, locks):
+            return [read_summary(run_dir) or running for run_dir in run_dirs]
+        members = []
         for cfg, run_dir in zip(cfgs, run_dirs, strict=True):
+            member = PackMember(cfg=cfg, run_dir=run_dir, parts=assemble(cfg), pack=pack)
+            members.append(member)
+            member.only_keeps_place = True
             if (finished := read_summary(run_dir)) is not None:
                 results[run_dir] = finished
+            elif has_diverged(run_dir):
+                results[run_dir] = Diverged("before")
             elif not _locked(run_dir, locks):
                 results[run_dir] = AlreadyRunning(f"{run_dir} is being trained by another process")
             else:
-                step = start_step(run_dir, cfg)
-                together[step].append(Member(cfg=cfg, run_dir=run_dir, parts=assemble(cfg), step=step))
-        for same_step in together.values():
-            try:
-                for grid in arrange(same_step, _key, _side_by_side(same_step[0])):
+                member.only_keeps_place = False
+        _continue(members)
+        try:
+            for grid in arrange(members, _key, _side_by_side(members[0])):
+                if not all(member.only_keeps_place for row in grid for member in row):
                     results |= _train_grid(grid)
-            except Exception:
-                log.exception("a pack of %d runs failed; they are trained one by one", len(same_step))
-                for member in same_step:
-                    fail_loggers(member)
+        except Exception:
+            log.exception("a pack of %d runs failed; they are trained one by one", len(members))
+            for member in members:
+                fail_loggers(member)
     return [results.get(run_dir) or _alone(cfg) for cfg, run_dir in zip(cfgs, run_dirs, strict=True)]
+
+
+def _continue(members: Sequence["PackMember"]) -> None:
+    """Settle the step at which a pack begins or continues: that of most of its runs; others keep their place."""
+    active = [member for member in members if not member.only_keeps_place]
+    complete_checkpoints([member.run_dir / CHECKPOINT for member in active])
+    steps = {member.run_dir: start_step(member.run_dir, member.cfg) for member in active}
+    step = Counter(steps.values()).most_common(1)[0][0] if steps else 0
+    for member in members:
+        member.step = step
+        member.only_keeps_place |= steps.get(member.run_dir, step) != step
+
+
+@dataclass
+class PackMember(Member):
+    """A member of a pack, or what keeps its place."""
+
+    def diverge(self, error: Diverged) -> None:
+        """Record it at once: a pack that is killed later continues without it."""
+        super().diverge(error)
+        record_failure(self.run_dir, describe(error))
 
 
 def _alone(cfg: DictConfig) -> Result:
@@ -94,7 +127,7 @@ def _side_by_side(member: Member) -> bool:
 class Pack:
     """The members of a grid, as `training.run.Together`."""
 
-    def __init__(self, grid: Sequence[Sequence[Member]]) -> None:
+    def __init__(self, grid: Sequence[Sequence[PackMember]]) -> None:
         self.members = members = [member for row in grid for member in row]
         self.modules = [member.parts.build_module() for member in members]
         recipes = [recipe(row[0].parts) for row in grid]
@@ -105,7 +138,7 @@ class Pack:
             data, [row[0].inputs for row in keys], [key.labels for row in keys for key in row]
         )
         files = [member.run_dir / CHECKPOINT for member in members]
-        self.plugins = [MemberCheckpoints(self.module, files, lambda m: members[m].diverged is None)]
+        self.plugins = [MemberCheckpoints(self.module, files, lambda m: members[m].is_followed)]
         self.callbacks: list[L.Callback] = []
         self.measures: RunMeasures | None = None
 
@@ -133,14 +166,15 @@ class Pack:
         return net.state_dict()
 
 
-def _train_grid(grid: Sequence[Sequence[Member]]) -> dict[Path, Result]:
+def _train_grid(grid: Sequence[Sequence[PackMember]]) -> dict[Path, Result]:
     pack = Pack(grid)
     with interruptible():
         results = train_together(pack.members, pack)
-    for member, result in zip(pack.members, results, strict=True):
-        if isinstance(result, Exception):
+    active = [member for member in pack.members if not member.only_keeps_place]
+    for member, result in zip(active, results, strict=True):
+        if isinstance(result, Exception) and result is not member.diverged:
             record_failure(member.run_dir, describe(result), "".join(traceback.format_exception(result)))
-    return {member.run_dir: result for member, result in zip(pack.members, results, strict=True)}
+    return {member.run_dir: result for member, result in zip(active, results, strict=True)}
 
 
 def recipe(parts: Parts) -> "partial[torch.optim.Optimizer]":

@@ -108,6 +108,12 @@ def read_failure(run_dir: Path) -> Failure | None:
         return None
 
 
+def has_diverged(run_dir: Path) -> bool:
+    """Return whether the last attempt at a run ended because its loss was no longer finite."""
+    failure = read_failure(run_dir)
+    return failure is not None and failure.reason.startswith(Diverged.__name__)
+
+
 def set_failure_aside(run_dir: Path) -> None:
     """Set a run's failure aside if it cannot be read."""
     try:

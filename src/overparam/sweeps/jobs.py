@@ -5,9 +5,9 @@ from config files that may be others by then. So a sweep writes down what it pla
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -25,29 +25,39 @@ PLANNED = "+members="  # begins the override that says where the configs of a jo
 
 
 @dataclass(frozen=True)
+class Together:
+    """Runs that are one job: a run, or several that are trained together."""
+
+    runs: Sequence[Run]
+    values: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what the job sets in their configs, by dotted key
+
+
+@dataclass(frozen=True)
 class Job:
-    """What a launcher runs as one: a run, or several that are trained together."""
+    """What a launcher runs as one."""
 
     runs: Sequence[Run]
     overrides: Sequence[str]  # those of the first run, for people, and where the configs of all stand
 
 
 @contextmanager
-def planned_jobs(groups: Sequence[Sequence[Run]]) -> Iterator[list[Job]]:
+def planned_jobs(groups: Sequence[Together]) -> Iterator[list[Job]]:
     """Write the configs of runs to a file and give the jobs that train them, one for each group.
 
     The file goes when the jobs have ended; where the launching process is killed, those that still run need it.
     """
-    folder = groups[0][0].directory.parent.absolute() / JOBS
+    folder = groups[0].runs[0].directory.parent.absolute() / JOBS
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid4().hex}.yaml"
     beside = path.with_suffix(".part")
     jobs = []
     with beside.open("wb") as file:
         shared: dict[int, list[int]] = {}  # where a config that runs share stands, by its id
-        for runs in groups:
-            start, end = _write(file, [_plan(file, run, shared) for run in runs])
-            jobs.append(Job(runs, [*runs[0].overrides, f"{PLANNED}{path}:{start}:{end}"]))
+        for group in groups:
+            start, end = _write(file, [_plan(file, run, shared, group.values) for run in group.runs])
+            jobs.append(Job(group.runs, [*group.runs[0].overrides, f"{PLANNED}{path}:{start}:{end}"]))
     beside.replace(path)
     yield jobs
     path.unlink()
@@ -55,11 +65,12 @@ def planned_jobs(groups: Sequence[Sequence[Run]]) -> Iterator[list[Job]]:
         folder.rmdir()
 
 
-def _plan(file: BinaryIO, run: Run, shared: dict[int, list[int]]) -> dict[str, Any]:
+def _plan(file: BinaryIO, run: Run, shared: dict[int, list[int]], also: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's identity, where a config stands, and the values to set on it that make it the run's."""
     from overparam.training.build import resolve
 
-    values = {"paths.logs": str(run.directory.parent.parent.absolute())}  # a worker may be in another folder
+    # A worker may be in another folder.
+    values = {"paths.logs": str(run.directory.parent.parent.absolute()), **also}
     if (common := run.composer.shared(run.overrides)) is None:
         cfg = run.composer.compose(run.overrides)
         set_values(cfg, values)

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from overparam.errors import printable
 from overparam.runs.metrics import METRICS, read_metrics
+from overparam.runs.running import read_how_far
 from overparam.runs.state import Failure, State, read_failure, state
 from overparam.runs.summary import read_summary
 
@@ -41,7 +42,9 @@ class Progress:
         self.total, self.done, self.pending = len(finished) + len(todo), len(finished), list(todo)
         self.finished_before = list(finished)
         self.objective, self.fail_fast = objective, fail_fast
-        self.running = 0
+        self.running: dict[Path, float] = {}  # what share of its steps each has taken
+        self.begun: dict[Path, float] = {}  # ... and had taken when it was first seen
+        self.best_so_far: tuple[float, str] | None = None  # test error, of the running ones
         self.failed: dict[Path, Failure] = {}
         self.best: tuple[float, str] | None = None
         self.started = time.time()
@@ -61,7 +64,7 @@ class Progress:
 
     def update(self) -> None:
         """Look at the directories of the runs that are not known to be finished."""
-        running, still = 0, []
+        running, still, errors = {}, [], []
         for run_dir in self.pending:
             now = state(run_dir)
             if now == State.FINISHED:
@@ -70,29 +73,46 @@ class Progress:
                 self._compare(run_dir)
                 continue
             still.append(run_dir)
-            running += now == State.RUNNING
-            failure = read_failure(run_dir) if now == State.FAILED else None
+            failure = read_failure(run_dir) if now != State.WAITING else None
             if failure is not None and failure.when >= self.started:
                 self.failed[run_dir] = failure
+            elif now == State.RUNNING:
+                how_far = read_how_far(run_dir)
+                running[run_dir] = how_far.step / how_far.max_steps if how_far else 0.0
+                self.begun.setdefault(run_dir, running[run_dir])
+                if how_far and how_far.test_error is not None:
+                    errors.append((how_far.test_error, run_dir.name))
         self.pending, self.running = still, running
+        self.best_so_far = min(errors, default=None)
 
     def line(self) -> str:
         """Return the state of the sweep in one line."""
         return ", ".join(filter(None, [self._counts(), self._lowest()]))
 
     def _counts(self) -> str:
-        parts = [f"{self.done}/{self.total} done", f"{self.running} running"]
+        taken = sum(self.running.values())
+        running = f"{len(self.running)} running"
+        if taken:
+            running += f" at {taken / len(self.running):.0%}"
+        parts = [f"{self.done}/{self.total} done", running]
         if self.failed:
             parts.append(f"{len(self.failed)} failed")
-        fresh = self.done - len(self.finished_before) + len(self.failed)
-        left = self.total - self.done - len(self.failed)
-        if fresh and left:
+        ended = self.done - len(self.finished_before) + len(self.failed)
+        fresh = ended + taken - sum(self.begun.values())
+        left = self.total - self.done - len(self.failed) - taken
+        if fresh > 0 and left > 0:
             seconds = (time.time() - self.started) / fresh * left
             parts.append(f"{timedelta(seconds=round(seconds))} left")
         return ", ".join(parts)
 
     def _lowest(self) -> str:
-        return f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})" if self.best else ""
+        if self.best:
+            return f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})"
+        return (
+            f"lowest test_error so far {self.best_so_far[0]:.4g} ({self.best_so_far[1]})"
+            if self.best_so_far
+            else ""
+        )
 
     def _compare(self, run_dir: Path) -> None:
         value = (read_summary(run_dir) or {}).get(self.objective)
@@ -136,7 +156,9 @@ class Progress:
 
     def _bar(self) -> Group:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(ProgressBar(self.total, self.done, width=20), self._counts())
+        grid.add_row(
+            ProgressBar(self.total, self.done + sum(self.running.values()), width=20), self._counts()
+        )
         return Group(grid, Text(self._lowest(), no_wrap=True, overflow="ellipsis"))
 
 

@@ -34,15 +34,15 @@ from overparam.runs.state import (
 )
 from overparam.sweeps.check import check, check_limit
 from overparam.sweeps.grid import Run, expand
-from overparam.sweeps.jobs import planned_jobs
+from overparam.sweeps.jobs import Together, planned_jobs
 from overparam.sweeps.offer import Offer
 from overparam.sweeps.progress import Progress, print_failures
 
 log = logging.getLogger(__name__)
 
-# Says which runs are a job of their own and which are trained together, given what each run is made of by its
-# directory, and how many jobs this machine runs at once.
-Group = Callable[[Sequence[Run], Mapping[Path, Any], int], Sequence[Sequence[Run]]]
+# Says which runs are a job of their own and which are trained together, given the runs to train, all runs of the grid,
+# what each is made of by its directory, and what the launcher has.
+Group = Callable[[Sequence[Run], Sequence[Run], Mapping[Path, Any], Offer], Sequence[Together]]
 
 LOST_IN_A_ROW = 3  # launches in a row that may fail without finishing a run before the sweep is given up
 
@@ -121,12 +121,11 @@ def run_sweep(
                 set_aside(directory)
         for run in todo:
             run.directory.mkdir(parents=True, exist_ok=True)
-        slots = offer.slots
         directories = [run.directory for run in finished], [run.directory for run in todo]
         progress = Progress(*directories, master.objective, fail_fast and not offer.fails_fast)
         try:
             with progress, export_command_line():
-                results, new = _train(todo, lambda batch: _launch(group(batch, parts, slots), launcher))
+                results, new = _train(todo, lambda batch: _launch(group(batch, runs, parts, offer), launcher))
             failed |= new
         except FirstFailure as first:
             progress.update()
@@ -216,7 +215,7 @@ def _train(
     return results, failed
 
 
-def _launch(groups: Sequence[Sequence[Run]], launcher: Launcher) -> dict[Path, Any]:
+def _launch(groups: Sequence[Together], launcher: Launcher) -> dict[Path, Any]:
     """Return for the directory of each run Hydra's result, or the exception that it raised, or `Lost`."""
     with planned_jobs(groups) as jobs:
         try:

@@ -41,6 +41,16 @@ class Followed:
 
     loggers: list[Any] = field(default_factory=list)
     diverged: Diverged | None = None
+    only_keeps_place: bool = False  # of a pack: nothing of it is written down
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it has something to show yet."""
+        return self.diverged is None and not self.only_keeps_place
+
+    def diverge(self, error: Diverged) -> None:
+        """Be diverged from now on."""
+        self.diverged = error
 
 
 def log_spaced_steps(max_steps: int, per_decade: int) -> list[int]:
@@ -215,7 +225,7 @@ class Evaluation(L.Callback):
             for name in (name for name in splits if name != "train"):
                 row |= {f"{name}_{key}": found[name][member][key] for key in ("loss", "error")}
             rows.append(row)
-            if run.diverged is not None:
+            if not run.is_followed:
                 continue
             if self.measure is not None:
                 row |= self.measure(trainer, module)
@@ -223,8 +233,8 @@ class Evaluation(L.Callback):
                 for logger in run.loggers:
                     logger.log_metrics(row, step=step)
             if not math.isfinite(row["train_loss"]):
-                run.diverged = Diverged(f"training loss is {row['train_loss']} at step {step}")
-        if all(run.diverged is not None for run in self.runs):
+                run.diverge(Diverged(f"training loss is {row['train_loss']} at step {step}"))
+        if not any(run.is_followed for run in self.runs):
             trainer.should_stop = True
         self.last_row = rows[0]
         return rows[0]

@@ -1,8 +1,9 @@
-"""What a single run shows on the terminal; in a log file, a few plain lines."""
+"""What a single run shows on the terminal, in a log file a few plain lines; and how far it is, for a sweep to tell."""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -10,9 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from overparam.runs.running import HowFar, remove_how_far, write_how_far
+
 log = logging.getLogger(__name__)
 
 LINE_SECONDS = 30.0  # between two lines of progress in a log file
+FILE_SECONDS = 2.0  # between two words on how far a run is
 SHOWN = ("data", "model", "optimizer", "scheduler", "trainer")
 HIDDEN = ("seed", "order_seed", "devices", "precision", "accelerator", "num_workers")
 NOTHING = (None, False, 0, "none", "auto", "standard")  # what is off, absent or left to the program
@@ -79,6 +83,38 @@ class RunProgress(L.Callback):
             self.bar.stop()
 
 
+class SaysHowFar(L.Callback):
+    """Writes every two seconds how far each of the runs is that are trained.
+
+    Args:
+        runs: a directory and a metrics table of each.
+    """
+
+    def __init__(self, runs: Sequence[tuple[Path, Any]]) -> None:
+        self.runs, self._last = list(runs), 0.0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write if it is time."""
+        if time.monotonic() - self._last >= FILE_SECONDS:
+            self._last = time.monotonic()
+            for run_dir, table in self.runs:
+                row = last_evaluated(table)
+                errors = row.get("train_error"), row.get("test_error")
+                write_how_far(run_dir, HowFar(trainer.global_step, trainer.max_steps, *errors))
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Remove the files, also after an error."""
+        for run_dir, _ in self.runs:
+            remove_how_far(run_dir)
+
+
+def last_evaluated(table: Any) -> dict[str, Any]:
+    """Return the last row of a metrics table that an evaluation wrote; empty if there is none."""
+    return next((row for row in reversed(getattr(table, "rows", [])) if "test_error" in row), {})
+
+
 def describe(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the sections of a config in a line each: the class, and the values that say something.
 
@@ -102,7 +138,7 @@ def describe(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _errors(trainer: L.Trainer) -> str:
     """Return the last errors that were evaluated, from the metrics table, the first of the run's loggers."""
-    rows = [row for row in getattr(trainer.loggers[0], "rows", []) if "test_error" in row]
-    if not rows:
+    row = last_evaluated(trainer.loggers[0])
+    if not row:
         return "not evaluated yet"
-    return f"train error {rows[-1]['train_error']:.3f}, test error {rows[-1]['test_error']:.3f}"
+    return f"train error {row['train_error']:.3f}, test error {row['test_error']:.3f}"

@@ -56,7 +56,7 @@ from overparam.training.evaluation import COLUMNS, Followed
 from overparam.training.fused import may_fuse
 from overparam.training.loggers import log_for_agent, open_logger
 from overparam.training.measuring import RunMeasures
-from overparam.training.progress import RunProgress
+from overparam.training.progress import RunProgress, SaysHowFar
 from overparam.training.resume import CHECKPOINT, start_step
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Member(Followed):
     run_dir: Path = field(kw_only=True)
     parts: Parts = field(kw_only=True)
     step: int = field(default=0, kw_only=True)  # where it continues
+    pack: str | None = field(default=None, kw_only=True)  # the name of the pack it is trained in
     warnings: list[str] = field(default_factory=list)  # what should not be taken for a finding
 
 
@@ -192,6 +193,9 @@ def _train_alone(member: Member, show: bool) -> dict[str, Any]:
     (result,) = train_together([member], alone, show)
     if isinstance(result, Exception):
         raise result
+    if show:
+        said = (result[key] for key in ("train_error", "test_error", "params_per_sample", "wall_seconds"))
+        log.info("%s: train error %.3f, test error %.3f, P/n %.2f, %.1f s", member.run_dir, *said)
     return result
 
 
@@ -200,17 +204,20 @@ def train_together(
 ) -> list[dict[str, Any] | Exception]:
     """Train runs at once, from the step that all have reached, and return the summary or the error of each.
 
+    Of members that only keep a place nothing is written or returned.
+
     Args:
         members: the runs, locked by the caller.
         together: what trains them.
         show: whether to tell the terminal what is trained and how far it is.
     """
-    first = members[0]
+    active = [member for member in members if not member.only_keeps_place]
+    first = active[0]
     is_alone = isinstance(together, Alone)
     torch.set_num_threads(first.cfg.cpu_threads)
     keep_freed_memory()
     if compat.is_first_process():
-        for member in members:
+        for member in active:
             open_run(member)
     clock = Clock()
     evaluation = build_evaluation(first.cfg).follow(
@@ -223,7 +230,7 @@ def train_together(
     keep = TimedCheckpoint(
         checkpoint if is_alone else checkpoint.with_name(".pack"),
         first.cfg.checkpoint_seconds,
-        [member.run_dir for member in members],
+        [member.run_dir for member in active],
         first.run_dir / STATE if is_alone and first.cfg.get("keep_state") else None,
     )
     callbacks: list[L.Callback] = [clock, *together.callbacks, evaluation, keep]
@@ -231,6 +238,8 @@ def train_together(
         settings: Any = OmegaConf.to_container(first.cfg, resolve=True)
         size = first.parts.params, first.parts.data.n_train
         callbacks.insert(-1, RunProgress(first.run_dir.name, settings, *size))
+    if compat.is_first_process():
+        callbacks.insert(-1, SaysHowFar([(member.run_dir, member.loggers[0]) for member in active]))
     trainer = build_trainer(
         first.cfg,
         first.parts.data,
@@ -241,7 +250,7 @@ def train_together(
     )
     together.prepare(trainer)
     if compat.is_first_process():
-        for member in members:
+        for member in active:
             device = str(trainer.strategy.root_device)
             write_provenance(member.run_dir, member.cfg, device, continues=member.step > 0)
     start = checkpoint if first.step else None
@@ -259,11 +268,13 @@ def train_together(
     seconds = clock.time_elapsed("train") / len(members)  # a member's share
     results: list[dict[str, Any] | Exception] = []
     for position, member in enumerate(members):
+        if member.only_keeps_place:
+            continue
         weights = together.weights(position)
         if compat.is_first_process():
             results.append(_close(member, together, weights, trainer.global_step, seconds))
     trainer.strategy.barrier()
-    return results or [read_summary(member.run_dir) or {} for member in members]
+    return results or [read_summary(member.run_dir) or {} for member in active]
 
 
 def _close(
@@ -322,10 +333,6 @@ def close_run(member: Member, wall_seconds: float) -> dict[str, Any]:
     written = write_summary(run_dir, summary)
     (run_dir / CHECKPOINT).unlink(missing_ok=True)
     (run_dir / FAILURE).unlink(missing_ok=True)
-    log.info(
-        "%s: train error %.3f, test error %.3f, P/n %.2f, %.1f s",
-        *(run_dir, summary.train_error, summary.test_error, summary.params_per_sample, wall_seconds),
-    )
     return written
 
 
@@ -365,6 +372,7 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         interpolation_step=fitted[0] if fitted else None,
         noise_rate=splits["train"].noise_rate(),
         steps=last["step"],
+        pack=member.pack,
         wall_seconds=wall_seconds,
         warnings=warnings,
         val_loss=last.get("val_loss"),
