@@ -6,8 +6,9 @@ import shutil
 import pytest
 from fabricated import fabricate, rewrite_summary
 
-from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.local_page import page_data, write_page
+from overparam.analysis.swept import swept
 from overparam.runs.state import record_failure
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")

@@ -6,9 +6,10 @@ import pytest
 from fabricated import fabricate, rewrite_summary
 from omegaconf import OmegaConf
 
-from overparam.analysis.collect import collect, collect_steps, measured, swept
+from overparam.analysis.collect import collect, collect_steps, measured
 from overparam.analysis.local_page import page_data
 from overparam.analysis.report import WANDB, figures, report, wandb_settings
+from overparam.analysis.swept import swept
 from overparam.loggers.wandb import wandb_run
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from overparam.analysis.collect import collect, swept
+from overparam.analysis.collect import collect
+from overparam.analysis.swept import swept
 from overparam.runs.identity import flat_values, identity, is_config_key, resolved_values
 from tests.conftest import command_line, compose_config
 

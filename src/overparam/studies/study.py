@@ -12,8 +12,9 @@ import polars as pl
 import torch
 from hydra.utils import get_method
 
-from overparam.analysis.collect import collect, swept
-from overparam.analysis.figures import save
+from overparam.analysis.collect import collect
+from overparam.analysis.drawing import save
+from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.errors import ConfigError
 from overparam.models.pretrained import digest
