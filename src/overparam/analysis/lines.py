@@ -54,7 +54,7 @@ def line_figure(
     while inside and len(y) * table.select(inside).n_unique() > MOST_COLORS:
         facets.insert(0, inside.pop())
     panels = list(settings(table, facets))
-    figure, all_axes = grid(len(panels))
+    figure, all_axes = grid(len(panels), table[facets[-1]].n_unique() if len(facets) > 1 else 3)
     own = [", ".join(texts) for texts, _ in settings(table, inside)]
     looks = [(text, column) for text in own for column in y]
     legend: dict[str, Any] = {}
@@ -87,5 +87,5 @@ def line_figure(
         if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
             axes.set_ylabel(ylabel or ", ".join(map(label, y)))
     add_legend(figure, legend)
-    figure.suptitle("\n".join(wrap(title, 30 + 40 * min(len(panels), 3))), fontsize=9)
+    figure.suptitle("\n".join(wrap(title, 45 + 40 * min(len(panels), 3))), fontsize=9)
     return figure

@@ -42,15 +42,15 @@ def report(folder: Path) -> list[Path]:
     """Print the sweep's table, write tables and figures to `<folder>/report/`, and return the files written.
 
     Raises:
-        FileNotFoundError: if no run in `folder` is finished.
+        FileNotFoundError: if no run in `folder` has finished or failed.
     """
     made_from = fingerprint(stamped_runs(folder))
     steps = collect_steps(folder)
     runs = with_last_logged(_with_sizes(collect(folder)), steps)
     table = runs.filter(status="finished")
-    if table.is_empty():
-        raise FileNotFoundError(f"no run in {folder} is finished")
     configured = runs.filter(pl.col("seed").is_not_null())  # of a damaged config nothing is known
+    if (configured["status"] == "unfinished").all():
+        raise FileNotFoundError(f"no run in {folder} has ended")
     keys = swept(configured)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
@@ -194,6 +194,8 @@ def figures(
         title: the sweep's name.
     """
     table = runs.filter(status="finished")
+    short = [short_name(key) for key in keys]  # of which two may be the same
+    names = {k: s if short.count(s) == 1 else k.replace(".", "_") for k, s in zip(keys, short, strict=True)}
     numeric = [key for key in keys if is_number(runs, key)]
     # Noise tells lines apart, unless nothing else was swept.
     numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
@@ -202,7 +204,7 @@ def figures(
     for x in axes:
         for quantity in quantities:
             is_first = (x, quantity) == (axes[0], "error")
-            name = "figure" if is_first else f"{quantity}_vs_{short_name(x)}"
+            name = "figure" if is_first else f"{quantity}_vs_{names[x]}"
             yield name, error_figure(runs, x, keys, title, quantity)
     if table.is_empty():
         return
@@ -221,16 +223,16 @@ def figures(
         return
     yield "error_vs_step", step_figure(joined, first, title)
     if first:
-        yield f"test_and_train_vs_step_by_{short_name(first[0])}", overlaid_figure(joined, first, title)
+        yield f"test_and_train_vs_step_by_{names[first[0]]}", overlaid_figure(joined, first, title)
     for rate in [column for column in steps.columns if column.startswith("lr-")][:1]:
         yield "learning_rate_vs_step", rate_figure(logged.drop_nulls(rate), rate, first, title)
     long = [key for key in numeric if table[key].n_unique() > 2]
     if long:
         others = [key for key in keys if key != long[0]]
-        yield f"error_over_{short_name(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
+        yield f"error_over_{names[long[0]]}_and_step", heat_map(joined, long[0], "step", others, title)
     for x, y in combinations([key for key in long if key != NOISE], 2):
         others = [key for key in keys if key not in (x, y)]
-        yield f"error_over_{short_name(x)}_and_{short_name(y)}", heat_map(table, x, y, others, title)
+        yield f"error_over_{names[x]}_and_{names[y]}", heat_map(table, x, y, others, title)
 
 
 def _more_figures(runs: pl.DataFrame, x: str, keys: list[str], title: str) -> Iterator[tuple[str, Figure]]:

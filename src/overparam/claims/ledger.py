@@ -4,8 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import wrap
 
 import polars as pl
+from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
 from overparam.analysis.code import codes
@@ -16,6 +18,8 @@ from overparam.claims.trained import Setup, sweep_name
 from overparam.claims.verdict import Effect, Verdict, verdict
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
+
+DPI = 120  # of a figure
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,25 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     if claim.figure.of == "effects":
         rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
         shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
+    figure = claim.figure(shown, claim.claim)
+    say_verdict(figure, effects)
     with whole(out / f"{path.stem}.png") as file:
-        claim.figure(shown, claim.claim).savefig(file, dpi=96)
+        figure.savefig(file, dpi=DPI)
     with whole(out / f"{path.stem}.csv") as file:
         write_csv(table.select(pl.exclude(pl.List)), file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
         *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs)),
     )
+
+
+def say_verdict(figure: Figure, effects: Sequence[Effect]) -> None:
+    """Write below a claim's figure its verdict, and every effect with its bound."""
+    said = [f"{verdict(effects)}, by:", *(f"{e.says}: {e}: {e.verdict}" for e in effects)]
+    width, height = figure.get_size_inches()
+    lines = [line for text in said for line in wrap(text, int(15 * width), subsequent_indent="    ")]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8)
+    figure.set_size_inches(width, height + 0.15 * len(lines))
 
 
 def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:

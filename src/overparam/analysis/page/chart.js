@@ -42,6 +42,7 @@ function axes(context, xs, ys, wantLogX, wantLogY, labelX, labelY, area = {}) {
   const [x0, x1] = range(xs, wantLogX);
   let [y0, y1] = range(ys, wantLogY);
   if (!wantLogY && y0 > 0) y0 = 0;
+  if (!wantLogY) y1 += 0.03 * (y1 - y0);
   const place = (low, high, isLog, a, b, pad) => {
     const f = isLog ? (v) => Math.log(Math.max(v, low * 1e-3)) : (v) => v;
     return (v) => a + pad + ((f(v) - f(low)) / (f(high) - f(low))) * (b - a - 2 * pad);

@@ -243,7 +243,7 @@ function drawPanel(context, panel, own, colors, joined, count, overSteps, x, at)
     context.globalAlpha = points.length > 2000 ? 0.25 : 0.6;
     context.fillRect(X(p.x) - size / 2, Y(p.y) - size / 2, size, size);
   }
-  for (const line of panel.lines) {
+  panel.lines.forEach((line, place) => {
     context.globalAlpha = 1; context.fillStyle = line.color;
     if (!joined || line.curve.length === 1) {
       for (const c of line.curve) {
@@ -260,10 +260,10 @@ function drawPanel(context, panel, own, colors, joined, count, overSteps, x, at)
       stroke(context, line.curve.map((c) => [X(c.x), Y(c.mean)]), line.color, count > 40 ? 0.5 : 1, 1.6, line.dash);
     }
     if (THRESHOLD_ALONG.includes(x) && count <= 14) threshold(context, line, x, own);
-    if (!overSteps) for (const [place, runs] of byPlace(line.runs, at)) {
-      if (runs.every((i) => column("status")[i] === FAILED)) cross(context, X(place), own.bottom - 10, line.color);
+    if (!overSteps) for (const [where, runs] of byPlace(line.runs, at)) {
+      if (runs.every((i) => column("status")[i] === FAILED)) cross(context, X(where), own.bottom - 8 - 10 * (place % 8), line.color);
     }
-  }
+  });
   context.restore();
   const p = overSteps ? null : panel.points.find((q) => q.run === selected);
   if (p) { context.globalAlpha = 1; context.strokeStyle = "#000"; context.lineWidth = 1; context.beginPath(); context.arc(X(p.x), Y(p.y), 7, 0, 7); context.stroke(); }
