@@ -59,6 +59,13 @@ def test_a_run_is_named_as_hydra_would_compose_it(composer: Composer, overrides:
         composer.run([*overrides, "seed=9"])
 
 
+def test_choices_are_recorded_and_not_set(composer: Composer) -> None:
+    assert composer.run(["optimizer=sgd", "scheduler=cosine"]).cfg.choices.optimizer == "sgd"
+    assert composer.run(["optimizer=adamw"]).cfg.choices.optimizer == "adamw"
+    with pytest.raises(HydraException, match="choices"):
+        composer.run(["choices.optimizer=sgd"])
+
+
 def test_a_forks_module_may_have_no_use_for_a_section(
     composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

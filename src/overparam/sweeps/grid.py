@@ -20,8 +20,8 @@ from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
 from overparam.runs.choices import record_choices
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
-from overparam.runs.keys import interpolations, refuse_unknown_keys
-from overparam.runs.names import folder_name
+from overparam.runs.keys import interpolations, refuse_filled_in, refuse_unknown_keys
+from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.pretrained import may_name_weights
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
@@ -110,14 +110,15 @@ class Composer:
         parsed = [self._parse(text) for text in overrides]
         groups = [text for text, (key, _) in zip(overrides, parsed, strict=True) if key is None]
         values = {key: value for key, value in parsed if key is not None}
+        refuse_filled_in(values)
         choice = (*groups, None, *sorted(values))
         if choice not in self._templates:
             cfg, chosen, known = compose_job(self.loader, self.master, groups)
             refuse_unknown_keys(cfg, known)
-            record_choices(cfg, chosen, known)
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
                 compose_job(self.loader, self.master, overrides)  # raises Hydra's own error about the key
+            record_choices(cfg, chosen, known)
             self._templates[choice] = _Template(cfg, list(values))
         return self._templates[choice], values
 
@@ -194,7 +195,7 @@ class _Template:
             set_values(self.cfg, values)
             directory = run_directory(resolve(self.cfg))
             return directory.parent, directory.name
-        logs = Path(values.get("paths.logs", self.cfg.paths.logs))
+        logs = logs_folder(values.get("paths.logs", self.cfg.paths.logs))
         folder = logs / folder_name(values.get("name", self.cfg.name))
         flat = dict(self.constant)
         for key, source in self.source.items():
