@@ -5,6 +5,7 @@ The folder gets a contact sheet of every figure of every shape, to look at: what
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,7 @@ SHAPES: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {
 }
 
 
+@cache
 def drawn(name: str) -> dict[str, Figure]:
     """The figures of a shape by their names."""
     runs, steps = SHAPES[name]
