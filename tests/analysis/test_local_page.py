@@ -156,11 +156,11 @@ def test_axes_change_scale_and_quantity(browser):
 
 
 def slanted(browser):
-    """How many strokes of the chart join points that differ in x and in y, as curves do and axes do not."""
+    """How many strokes of the chart go from a point to one that differs in x and in y, as curves do, not axes."""
     return browser.execute_script(
         "const old = stroke, paths = []; stroke = (c, path, ...rest) => { paths.push(path); old(c, path, ...rest); };"
         "draw(); stroke = old;"
-        "return paths.filter(p => p.some(([x, y]) => x !== p[0][0] && y !== p[0][1])).length"
+        "return paths.filter(p => p.some(([x, y], i) => i && x !== p[i - 1][0] && y !== p[i - 1][1])).length"
     )
 
 

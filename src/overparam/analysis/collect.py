@@ -62,7 +62,8 @@ def collect(*folders: str | Path) -> pl.DataFrame:
 
     Columns: `identity`, `name` (the sweep), `status` ("finished", "failed", or "unfinished": running or
     killed), `reason` (why it failed), `regime`, every key of `summary.json`, every config value by its dotted
-    key ("model.width"), where the run was made (`git_commit`, `host`, `device`, `command`), and `code`, which
+    key ("model.width"), what was chosen of every config group ("choices.optimizer"; null in runs of before it was
+    recorded), where the run was made (`git_commit`, `host`, `device`, `command`), and `code`, which
     differs where runs were made by different code (see `analysis.code.code_labels`). A finished
     run's summary values have the types that `runs.summary.Summary` declares; a run that did not finish has
     nulls. Config values are integers, floats, booleans, or text, whichever holds all runs.
