@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from omegaconf import OmegaConf
 
+from overparam.analysis.drawing import say_below
 from overparam.analysis.lines import line_figure
 from overparam.claims.claim import claim_files
-from overparam.claims.ledger import read_entries, save_entry, say_verdict
+from overparam.claims.ledger import read_entries, said_by, save_entry
 from overparam.claims.publish import publish
 from overparam.claims.verdict import Effect
 from overparam.errors import ConfigError
@@ -59,7 +60,7 @@ def test_a_figure_says_the_verdict_and_every_bound():
         Effect("falls", "y falls", 0.1, [0.2, 0.21, 0.19]),
         Effect("rises", "y rises", 0, [-0.2, -0.21, -0.19]),
     ]
-    say_verdict(figure, effects)
+    say_below(figure, said_by(effects))
     assert figure.get_supxlabel().splitlines() == [
         "does not hold, by:",
         "y falls: 0.2 ± 0.025 (> 0.1; 3 seeds): holds",

@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from textwrap import wrap
 
 import polars as pl
-from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
 from overparam.analysis.code import codes
 from overparam.analysis.collect import collect
+from overparam.analysis.drawing import say_below
 from overparam.analysis.tables import write_csv
 from overparam.claims.claim import Claim, load_claim
 from overparam.claims.trained import Setup, sweep_name
@@ -53,7 +52,7 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
         rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
         shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
     figure = claim.figure(shown, claim.claim)
-    say_verdict(figure, effects)
+    say_below(figure, said_by(effects))
     with whole(out / f"{path.stem}.png") as file:
         figure.savefig(file, dpi=DPI)
     with whole(out / f"{path.stem}.csv") as file:
@@ -64,13 +63,9 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     )
 
 
-def say_verdict(figure: Figure, effects: Sequence[Effect]) -> None:
-    """Write below a claim's figure its verdict, and every effect with its bound."""
-    said = [f"{verdict(effects)}, by:", *(f"{e.says}: {e}: {e.verdict}" for e in effects)]
-    width, height = figure.get_size_inches()
-    lines = [line for text in said for line in wrap(text, int(15 * width), subsequent_indent="    ")]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8)
-    figure.set_size_inches(width, height + 0.15 * len(lines))
+def said_by(effects: Sequence[Effect]) -> list[str]:
+    """Return a verdict and every effect with its bound, a line each."""
+    return [f"{verdict(effects)}, by:", *(f"{e.says}: {e}: {e.verdict}" for e in effects)]
 
 
 def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:
