@@ -24,9 +24,10 @@ def test_hydras_default_launcher_stands_in_this_module(composer: Composer) -> No
 
 
 def test_a_job_is_composed_with_the_sweeps_own_choices(composer: Composer, tmp_path: Path) -> None:
-    cfg, groups = compose_job(composer.loader, composer.master, ["model.width=3", "optimizer=sgd"])
+    cfg, chosen, groups = compose_job(composer.loader, composer.master, ["model.width=3", "optimizer=sgd"])
     assert groups == {path.name for path in CONFIGS.iterdir() if path.is_dir()}
     assert "hydra" not in cfg
+    assert (chosen["model"], chosen["optimizer"]) == ("mlp", "sgd")
     assert (cfg.model.width, cfg.optimizer.momentum) == (3, 0.9)
     OmegaConf.register_new_resolver("drawn_once", lambda: uuid4().hex, use_cache=True, replace=True)
     composer.master.name = "${drawn_once:}"  # as ${now:...}, which must be one moment for all runs of a sweep
@@ -40,9 +41,10 @@ def test_a_group_in_a_folder_of_the_search_path_is_known_by_its_choice(
     (tmp_path / "augmentation").mkdir()
     (tmp_path / "augmentation" / "weak.yaml").write_text("strength: 0.1\n")
     overrides = [f"hydra.searchpath=[file://{tmp_path}]", "+augmentation=weak"]
-    cfg, groups = compose_job(composer.loader, composer.master, overrides)
+    cfg, chosen, groups = compose_job(composer.loader, composer.master, overrides)
     assert cfg.augmentation.strength == 0.1
     assert "augmentation" in groups
+    assert chosen["augmentation"] == "weak"
 
 
 def test_the_result_of_a_job_is_what_it_returned_or_raised(capsys: Any) -> None:

@@ -11,13 +11,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path, use_callers_files
 from overparam.compat_hydra import config_groups, is_group_set_to_null
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
+from overparam.runs.choices import record_choices
 from overparam.runs.keys import refuse_unknown_keys
 from overparam.runs.overrides import explain
 from overparam.training.finished import FinishedRun, load_run
@@ -44,7 +45,8 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
     try:
         with _hydra_of_our_own():
             cfg = hydra_compose("train", [*words, *search_path(config_dir)], return_hydra_config=True)
-            groups = config_groups(GlobalHydra.instance().config_loader(), cfg.hydra.runtime.choices)
+            chosen: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
+            groups = config_groups(GlobalHydra.instance().config_loader(), chosen)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, config_dir)) from error
     except ValueError as error:
@@ -54,6 +56,7 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
     with open_dict(cfg):
         del cfg["hydra"]
     refuse_unknown_keys(cfg, groups)
+    record_choices(cfg, chosen, groups)
     return cfg
 
 

@@ -32,17 +32,19 @@ def config_groups(loader: ConfigLoader, choices: Iterable[object]) -> set[str]:
 
 def compose_job(
     loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
-) -> tuple[DictConfig, set[str]]:
-    """Return the config that a launcher composes for a job of a sweep, without `hydra`; and see `config_groups`.
+) -> tuple[DictConfig, dict[str, Any], set[str]]:
+    """Return the config that a launcher composes for a job of a sweep, without `hydra`.
+
+    Beside it: what was chosen of each group (`hydra.runtime.choices`), and `config_groups`.
 
     `load_sweep_config` is what Hydra's launchers call, and the one way to compose with the sweep's own search path
     and cached values; it is not documented.
     """
     cfg = loader.load_sweep_config(master, list(overrides))
-    groups = config_groups(loader, cfg.hydra.runtime.choices)
+    chosen: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return cfg, groups
+    return cfg, chosen, config_groups(loader, chosen)
 
 
 def with_planned_configs(

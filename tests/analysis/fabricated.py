@@ -6,7 +6,17 @@ from overparam.runs.summary import Summary, write_json, write_summary
 
 
 def fabricate(
-    folder, *, seed=0, width=8, noise=0.2, n=1200, train_error=0.0, test_error=0.2, steps=None, **config
+    folder,
+    *,
+    seed=0,
+    width=8,
+    noise=0.2,
+    n=1200,
+    train_error=0.0,
+    test_error=0.2,
+    steps=None,
+    choices=None,
+    **config,
 ):
     """Write a finished run's directory as training leaves it."""
     identity = f"mlp-w{width}-n{n}-p{noise}-s{seed}-" + "-".join(map(str, config.values()))
@@ -44,6 +54,7 @@ def fabricate(
         wall_seconds=1.5,
         warnings=[],
         config=values,
+        choices=choices or {},
     )
     run = folder / identity
     run.mkdir(parents=True)

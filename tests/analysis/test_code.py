@@ -8,8 +8,9 @@ from fabricated import fabricate
 
 from overparam.analysis import code
 from overparam.analysis.code import code_labels, codes, mixed_codes
-from overparam.analysis.collect import collect, swept
+from overparam.analysis.collect import collect
 from overparam.analysis.report import report
+from overparam.analysis.swept import swept
 from overparam.claims import ledger, trained
 from overparam.claims.verdict import Effect
 from overparam.runs.summary import write_json

@@ -6,7 +6,8 @@ from fabricated import fabricate, rewrite_summary
 from omegaconf import OmegaConf
 
 from overparam.analysis import collect as module
-from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps
+from overparam.analysis.swept import swept
 from overparam.runs.state import record_failure
 
 

@@ -5,11 +5,13 @@ from fabricated import fabricate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from overparam.analysis.axes import spaced_ticks
-from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
-from overparam.analysis.maps import heat_map, step_figure
+from overparam.analysis.maps import heat_map
+from overparam.analysis.over_steps import step_figure
 from overparam.analysis.report import figures, report
+from overparam.analysis.swept import swept
 
 
 def drawn(figure):
@@ -68,7 +70,8 @@ def test_noise_gives_small_multiples_with_the_threshold_of_each(grid):
     assert clean.get_ylim() == noisy.get_ylim()
     vertical = [line for line in noisy.lines if len(line.get_xdata()) == 2 and line.get_xdata()[0] == 64]
     assert len(vertical) == 1
-    assert texts(noisy.get_legend()) == ["test", "train", "interpolation threshold"]
+    assert texts(figure.legends[0]) == ["test", "train", "interpolation threshold"]
+    assert not any(axes.get_legend() for axes in figure.axes)  # it would lie over the data
     assert figure.get_suptitle() == "name: mean and 95% interval over 3 seeds"
 
 
@@ -97,10 +100,11 @@ def test_a_heat_map_has_its_cells_where_the_runs_are(grid):
 
 def test_steps_are_drawn_for_each_value_from_step_one_on(grid, tmp_path):
     keys = ["model.width", "data.label_noise"]
-    steps = collect_steps(tmp_path / "grid").join(grid.select("identity", *keys), on="identity")
-    axes = drawn(step_figure(steps, "model.width", ["data.label_noise"], "name"))
+    steps = collect_steps(tmp_path / "grid").join(grid.select("identity", "status", *keys), on="identity")
+    figure = step_figure(steps, keys, "name")
+    axes = drawn(figure)
     assert [a.get_title() for a in axes[:2]] == ["test error, label noise 0", "train error, label noise 0"]
-    assert texts(axes[1].get_legend()) == [f"width {width}" for width in (4, 16, 64, 256)]
+    assert texts(figure.legends[0]) == [f"width {width}" for width in (4, 16, 64, 256)]
     assert axes[0].lines[0].get_xdata().tolist() == [1, 10, 100]
 
 
@@ -112,6 +116,7 @@ def test_every_swept_key_finds_its_figures_unnamed(tmp_path):
     names = [name for name, _ in figures(table, collect_steps(tmp_path), swept(table), "name")]
     assert set(names) == {
         *("figure", "error_vs_n_train", "loss_vs_width", "loss_vs_n_train", "error_vs_step"),
+        *("gap_error_vs_width", "noise_fitted_vs_width", "test_and_train_vs_step_by_width"),
         *("error_vs_params_per_sample", "error_over_width_and_step", "error_over_width_and_n_train"),
     }
 

@@ -6,8 +6,9 @@ import shutil
 import pytest
 from fabricated import fabricate, rewrite_summary
 
-from overparam.analysis.collect import collect, collect_steps, swept
+from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.local_page import page_data, write_page
+from overparam.analysis.swept import swept
 from overparam.runs.state import record_failure
 
 selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
@@ -152,6 +153,68 @@ def test_axes_change_scale_and_quantity(browser):
     x4, x16, x64 = browser.execute_script("return [4, 16, 64].map(scales.X)")
     assert (x64 - x16) / (x16 - x4) == pytest.approx(4)
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def slanted(browser):
+    """How many strokes of the chart go from a point to one that differs in x and in y, as curves do, not axes."""
+    return browser.execute_script(
+        "const old = stroke, paths = []; stroke = (c, path, ...rest) => { paths.push(path); old(c, path, ...rest); };"
+        "draw(); stroke = old;"
+        "return paths.filter(p => p.some(([x, y], i) => i && x !== p[i - 1][0] && y !== p[i - 1][1])).length"
+    )
+
+
+def test_further_keys_are_colours_panels_and_dashes(browser):
+    from selenium.webdriver.support.ui import Select
+
+    assert browser.find_element("id", "facet").get_attribute("value") == "data.label_noise"
+    assert browser.execute_script("return panels().map(p => p[0])") == ["label noise 0", "label noise 0.2"]
+    edges = browser.execute_script("return [...new Set(points.map(p => p.scales.left))].length")
+    assert edges == 2
+    assert slanted(browser) == 2  # a curve in each panel
+    assert browser.execute_script("return dashOf('model.width').combinations") == []
+    Select(browser.find_element("id", "facet")).select_by_value("")
+    assert browser.execute_script("return dashOf('model.width').combinations") == [
+        "label noise 0",
+        "label noise 0.2",
+    ]
+    assert "dashed: label noise 0.2" in text(browser, "legend")
+    assert "runs of a setting: 3" in text(browser, "legend")
+
+
+def test_a_threshold_is_drawn_over_sizes_alone(browser):
+    from selenium.webdriver.support.ui import Select
+
+    assert "interpolation threshold" in text(browser, "legend")
+    Select(browser.find_element("id", "x")).select_by_value("data.label_noise")
+    assert "interpolation threshold" not in text(browser, "legend")
+
+
+def test_names_are_an_axis_that_nothing_is_joined_along(driver, tmp_path):
+    for name, rate, error in (("adam", 0.01, 0.2), ("sgd", 0.1, 0.4)):
+        for seed in (0, 1, 2):
+            values = {"optimizer._target_": name.title(), "optimizer.lr": rate}
+            choices = {"optimizer": name, "model": "mlp"}
+            fabricate(tmp_path, seed=seed, test_error=error + seed / 100, choices=choices, **values)
+    runs = collect(tmp_path)
+    page = write_page(tmp_path / "index.html", "named", runs, collect_steps(tmp_path), swept(runs))
+    browser = opened(driver, page)
+    assert browser.find_element("id", "x").get_attribute("value") == "choices.optimizer"
+    assert sorted({point["x"] for point in browser.execute_script("return points.map(p => ({x: p.x}))")}) == [
+        0,
+        1,
+    ]
+    assert slanted(browser) == 0
+    assert "optimizer.lr" not in browser.execute_script("return data.keys")
+
+
+def test_a_single_run_is_its_training(driver, tmp_path):
+    fabricate(tmp_path)
+    runs = collect(tmp_path)
+    page = write_page(tmp_path / "index.html", "one", runs, collect_steps(tmp_path), swept(runs))
+    browser = opened(driver, page)
+    assert browser.find_element("id", "x").get_attribute("value") == "step"
+    assert slanted(browser) == 1
 
 
 def test_pointing_at_a_run_tells_its_config_and_a_click_shows_its_training(browser):

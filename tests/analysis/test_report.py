@@ -6,10 +6,12 @@ import pytest
 from fabricated import fabricate, rewrite_summary
 from omegaconf import OmegaConf
 
-from overparam.analysis.collect import collect, collect_steps, measured, swept
+from overparam.analysis.collect import collect, collect_steps, measured
 from overparam.analysis.local_page import page_data
 from overparam.analysis.report import WANDB, figures, report, wandb_settings
+from overparam.analysis.swept import swept
 from overparam.loggers.wandb import wandb_run
+from overparam.runs.state import record_failure
 
 
 def names_of_figures(folder):
@@ -33,6 +35,14 @@ def test_any_swept_key_is_an_axis_a_column_and_a_filter(tmp_path, key, capsys):
     data = page_data("own", table, collect_steps(tmp_path / "own"), [key])
     assert set(data["columns"][key]) == {1, 2, 3}
     assert data["labels"][key] == name
+
+
+def test_two_keys_of_one_name_have_a_figure_each(tmp_path):
+    for first in (1, 2, 3):
+        for second in (1, 2, 3):
+            fabricate(tmp_path / "own", **{"module.alpha": first, "loss.alpha": second})
+    names = names_of_figures(tmp_path / "own")
+    assert {"figure", "error_vs_module_alpha", "loss_vs_loss_alpha"} <= names
 
 
 def test_a_swept_name_is_an_axis_where_no_number_was_swept(tmp_path):
@@ -158,3 +168,33 @@ def test_the_settings_of_wandb_are_found_among_the_loggers(sweep, logger, projec
     settings = wandb_settings(sweep, collect(sweep))
     assert (settings and settings["project"]) == project
     assert f"{wandb_run.__module__}.{wandb_run.__name__}" == WANDB
+
+
+def fail(run):
+    """Make a finished run one that failed, as training leaves it."""
+    config = OmegaConf.create({"name": "own", "paths": {}, "choices": {"model": "mlp"}})
+    for key, value in json.loads((run / "summary.json").read_text())["config"].items():
+        OmegaConf.update(config, key, value)
+    OmegaConf.save(config, run / "config.yaml")
+    (run / "summary.json").unlink()
+    record_failure(run, "Diverged: loss is nan")
+
+
+def test_settings_that_failed_stay_in_table_and_figures(tmp_path, capsys):
+    runs = {
+        (width, seed): fabricate(tmp_path / "own", width=width, seed=seed)
+        for width in (4, 8, 16)
+        for seed in (0, 1)
+    }
+    for place in ((8, 0), (8, 1), (16, 1)):
+        fail(runs[place])
+    report(tmp_path / "own")
+    header, *rows = (tmp_path / "own" / "report" / "table.csv").read_text().splitlines()
+    found = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
+    told = [(row["model.width"], row["seeds"], row["failed"]) for row in found]
+    assert told == [("4", "2", "0"), ("8", "0", "2"), ("16", "1", "1")]
+    assert " failed " in capsys.readouterr().out
+    assert collect(tmp_path / "own")["choices.model"].drop_nulls().to_list() == ["mlp"] * 3
+    for place in ((4, 0), (4, 1), (16, 0)):
+        fail(runs[place])
+    assert tmp_path / "own" / "report" / "figure.png" in report(tmp_path / "own")

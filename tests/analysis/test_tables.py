@@ -98,7 +98,7 @@ def test_failures_are_printed_as_they_are(nasty, capsys):
 
 
 def test_names_are_drawn_as_they_are_written(tmp_path):
-    from overparam.analysis.figures import save
+    from overparam.analysis.drawing import save
     from overparam.analysis.lines import line_figure
 
     table = pl.DataFrame({"kind": ["$\\bad{$", "$x^2$"], "y": [1.0, 2.0], "seed": [0, 0]})

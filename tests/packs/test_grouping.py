@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from omegaconf import OmegaConf
 
 from overparam.errors import ConfigError
 from overparam.packs import grouping as planning
@@ -23,7 +24,7 @@ def runs(*common, **grid):
                 if name:
                     other[section][name] = value
                 else:
-                    other[section] = value
+                    OmegaConf.update(other, section, value, force_add=True)
                 widened.append(other)
         cfgs = widened
     return [(cfg, assemble(cfg)) for cfg in cfgs]
@@ -35,6 +36,11 @@ def test_what_may_differ_goes_together_and_nothing_else():
     assert not alone
     packs, _ = plan(runs(seed=[0, 1], model_depth=[1, 2]), "auto")
     assert sorted(sorted(pack) for pack in packs) == [[0, 2], [1, 3]]
+
+
+def test_the_names_of_the_files_that_values_came_from_keep_no_runs_apart():
+    grid = runs(seed=[0, 1], choices=[{"optimizer": "adam"}, {"optimizer": "mine"}])
+    assert [len(pack) for pack in plan(grid, "auto")[0]] == [4]
 
 
 def test_off_packs_nothing_and_a_wrong_word_is_refused():

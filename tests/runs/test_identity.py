@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from overparam.analysis.collect import collect, swept
+from overparam.analysis.collect import collect
+from overparam.analysis.swept import swept
 from overparam.runs.identity import flat_values, identity, is_config_key, resolved_values
 from tests.conftest import command_line, compose_config
 
@@ -47,7 +48,7 @@ def test_runs_that_differ_in_a_forks_group_are_two(fork: str, tmp_path: Path) ->
     run = command_line("train.py", *options, "+augmentation=weak,strong")
     assert run.returncode == 0, run.stderr
     assert len(list(tmp_path.glob("fork/*/summary.json"))) == 2
-    assert swept(collect(tmp_path / "fork")) == ["augmentation.strength"]
+    assert swept(collect(tmp_path / "fork")) == ["choices.augmentation"]
 
 
 def test_a_class_of_the_same_name_in_another_module_is_another() -> None:

@@ -1,4 +1,6 @@
 import inspect
+import json
+import shutil
 import subprocess
 import sys
 from unittest import mock
@@ -43,6 +45,18 @@ def test_groups_of_every_kind(mlps):
         table = study(folder, f"count_{group}", lambda runs: [{"size": len(runs)}], group, {})
         sizes[group] = table["size"].to_list()
     assert sizes == {"run": [1, 1], "seed": [2], "steps": [1, 1], "samples": [2]}
+
+
+def test_equal_values_are_one_setting_whatever_files_they_came_from(mlps, tmp_path):
+    folder = tmp_path / "copied"
+    for run, choice in zip(mlps[:2], ("mlp", "another_name"), strict=True):
+        copied = shutil.copytree(run_directory(run.cfg), folder / run_directory(run.cfg).name)
+        summary = json.loads((copied / "summary.json").read_text())
+        (copied / "summary.json").write_text(
+            json.dumps(summary | {"choices": {"model": choice, "logger": choice}})
+        )
+    table = study(folder, "count", lambda runs: [{"size": len(runs)}], "seed", {})
+    assert table["size"].to_list() == [2]
 
 
 def test_a_figure_is_drawn_from_the_rows_with_what_was_swept(mlps):

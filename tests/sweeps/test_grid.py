@@ -54,8 +54,16 @@ def test_a_run_is_named_as_hydra_would_compose_it(composer: Composer, overrides:
         run = composer.run(overrides)
         assert run.identity == identity(expected) == identity(run.cfg)
         assert run.directory == Path(expected.paths.logs) / expected.name / run.identity
-        assert run.cfg == expected
+        assert OmegaConf.masked_copy(run.cfg, list(expected)) == expected
+        assert set(run.cfg) - set(expected) == {"choices"}
         composer.run([*overrides, "seed=9"])
+
+
+def test_choices_are_recorded_and_not_set(composer: Composer) -> None:
+    assert composer.run(["optimizer=sgd", "scheduler=cosine"]).cfg.choices.optimizer == "sgd"
+    assert composer.run(["optimizer=adamw"]).cfg.choices.optimizer == "adamw"
+    with pytest.raises(HydraException, match="choices"):
+        composer.run(["choices.optimizer=sgd"])
 
 
 def test_a_forks_module_may_have_no_use_for_a_section(

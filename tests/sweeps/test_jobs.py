@@ -38,6 +38,7 @@ def test_a_job_has_the_config_that_hydra_would_compose(composer: Composer, tmp_p
                 HydraConfig.instance().set_config(cfg)  # refuses what is not of Hydra's type
                 assert cfg.hydra.sweep.dir == f"{tmp_path}/{run.directory.parent.name}"
                 (member,) = members(cfg)
+                assert member.pop("choices")["scheduler"] == expected.hydra.runtime.choices["scheduler"]
                 assert member == resolved_values(expected)
                 assert identity(member) == run.identity
     assert loader.load_sweep_config(composer.master, ["seed=5"]).seed == 5  # of another sweeper

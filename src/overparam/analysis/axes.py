@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from overparam.errors import printable
 
@@ -14,30 +14,51 @@ from overparam.errors import printable
 CATEGORICAL = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # Nunez et al. 2018: looks the same with and without red-green vision.
 SEQUENTIAL = matplotlib.colormaps["cividis"]
+LONGEST, LONGEST_TITLE = 30, 38  # characters of a value in a legend, and of a panel's title in a line
 
 LABELS = {
-    "model.width": "width",
-    "model.depth": "depth",
     "data.n_train": "training samples n",
-    "data.label_noise": "label noise",
     "optimizer.lr": "learning rate",
-    "optimizer.weight_decay": "weight decay",
     "trainer.max_steps": "training steps",
     "params_per_sample": "parameters per training sample, P/n",
+    "params_per_constraint": "parameters per constraint, P/(nK)",
     "params": "parameters P",
     "step": "optimizer step",
+    "val_error": "validation error",
+    "val_loss": "validation loss",
+    "noise_fitted": "share of the wrong labels fitted",
+    "gap_error": "generalization gap, test - train error",
 }
+# In a legend, a title, or a table's head, where a value stands beside the name.
+SHORT = {"data.n_train": "n", "params_per_sample": "P/n", "params_per_constraint": "P/(nK)", "params": "P"}
 
 
 def short_name(key: str) -> str:
-    """Return the last part of a dotted key, for file names and legends; the group for `model._target_`."""
+    """Return the last part of a dotted key, for file names; the group for `model._target_` and `choices.model`."""
     group, _, name = key.rpartition(".")
-    return group if name == "_target_" else name.replace("/", "_")
+    return (group if name == "_target_" else name).replace("/", "_")
 
 
 def label(key: str) -> str:
     """Return the name of a key on an axis."""
     return LABELS.get(key, short_name(key).replace("_", " "))
+
+
+def spoken(key: str) -> str:
+    """Return the name of a key before a value."""
+    return SHORT.get(key) or label(key)
+
+
+def shortened(text: str) -> str:
+    """Return a text that is too long for a legend without its middle."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-(LONGEST // 2 - 1) :]}"
+
+
+def legend_text(key: str, value: Any) -> str:
+    """Return "label noise 0.2" for a config key and its value; of a column of names, or a group, the name alone."""
+    if isinstance(value, str) and ("." not in key or key.startswith("choices.") or key.endswith("._target_")):
+        return shortened(value_text(value))
+    return f"{spoken(key)} {shortened(value_text(value))}"
 
 
 def value_text(value: Any) -> str:
@@ -49,10 +70,16 @@ def value_text(value: Any) -> str:
 
 def colors(values: Sequence[Any]) -> list[Any]:
     """Return a colour for each value: dark to light for many numbers, distinct for names and few numbers."""
-    is_ordered = all(isinstance(value, int | float) for value in values) and len(values) > 3
-    if is_ordered or len(values) > len(CATEGORICAL):
+    is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if is_number and len(values) > 3:
         return [SEQUENTIAL(0.88 * i / (len(values) - 1)) for i in range(len(values))]
-    return list(CATEGORICAL[: len(values)])
+    return [CATEGORICAL[i % len(CATEGORICAL)] for i in range(len(values))]
+
+
+def title_of(texts: Sequence[str]) -> str:
+    """Return the title of a panel from what it shows, in two lines if it is long."""
+    whole = ", ".join(texts)
+    return whole if len(whole) <= LONGEST_TITLE else ",\n".join(texts)
 
 
 def is_log(values: Sequence[float]) -> bool:
@@ -60,28 +87,64 @@ def is_log(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) / min(values) > 8
 
 
+def linear_part(values: Sequence[float]) -> float | None:
+    """Return the smallest magnitude beside zero or negative values, if they span decades; None if an axis suits them.
+
+    Below it a logarithmic axis of both signs is linear.
+    """
+    sizes = [abs(value) for value in values if value]
+    return min(sizes) if min(values) <= 0 and sizes and max(sizes) / min(sizes) > 30 else None
+
+
 def scale(axes: Axes, which: str, values: Sequence[float], ticks: bool = True, room: float = 0.06) -> None:
-    """Set the scale that suits `values` on the axis "x" or "y", with ticks at those that have room."""
+    """Set the scale that suits `values` on the axis "x" or "y", with ticks at those that have room.
+
+    Args:
+        axes: where to draw.
+        which: "x" or "y".
+        values: what is drawn along the axis.
+        ticks: whether the values are those to read; else ticks are round numbers.
+        room: what share of the axis a tick of three characters needs.
+    """
+    axis = axes.xaxis if which == "x" else axes.yaxis
     if is_log(values):
         axes.set(**{f"{which}scale": "log"})
+    elif (linear := linear_part(values)) is not None:
+        getattr(axes, f"set_{which}scale")("symlog", linthresh=linear, linscale=0.5)
     if ticks:
-        axis = axes.xaxis if which == "x" else axes.yaxis
-        axis.set_minor_locator(NullLocator())
         axis.set_major_locator(FixedLocator(spaced_ticks(values, room)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    elif is_log(values):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 1000 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def _tick(value: float) -> str:
-    return f"{value:.2g}" if abs(value) < 1 else f"{value:g}"
+    return f"{value:.3g}" if abs(value) < 1 or abs(value) >= 1e6 else f"{value:.6g}"
 
 
 def spaced_ticks(values: Sequence[float], room: float = 0.06) -> list[float]:
-    """Return the sorted values without those closer to the one before than `room` of the whole axis."""
+    """Return the sorted values without those whose text would touch that of the one before.
+
+    Args:
+        values: where ticks may be.
+        room: what share of the whole axis a text of three characters needs.
+    """
     ordered = sorted(set(values))
-    places = [math.log(value) for value in ordered] if is_log(ordered) else ordered
-    least = room * (places[-1] - places[0])
+    places = [_place(value, ordered) for value in ordered]
     kept = [0]
     for i in range(1, len(ordered)):
-        if places[i] - places[kept[-1]] >= least:
+        wide = max(3, (len(_tick(ordered[i])) + len(_tick(ordered[kept[-1]]))) / 2) / 3
+        if places[i] - places[kept[-1]] >= room * wide * (places[-1] - places[0]):
             kept.append(i)
     return [ordered[i] for i in kept]
+
+
+def _place(value: float, values: Sequence[float]) -> float:
+    """Return where a value stands on the axis that suits `values`."""
+    if is_log(values):
+        return math.log10(value)
+    if (linear := linear_part(values)) is None:
+        return value
+    size = abs(value) / linear
+    return math.copysign(size * 0.5 if size < 1 else 0.5 + math.log10(size), value)

@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.code import code_labels
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
+from overparam.runs.choices import CHOICES, flat_choices
 from overparam.runs.code import recorded_files
 from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
 from overparam.runs.identity import NEUTRAL, flatten, is_config_key
@@ -48,16 +49,11 @@ DTYPES: dict[Any, Any] = {
 }
 # Hashes of what runs start from, which differ from seed to seed, and what stands beside them in a table.
 STARTS = {"init_from.sha256": "pretrained", "continue_from.sha256": "continued"}
-# Keys that a person sets, on which others may depend.
-SET_FIRST = (
-    *("model.width", "model.depth", "data.n_train", "trainer.max_steps"),
-    *("data.label_noise", "optimizer.lr"),
-)
 # The columns that every table of runs starts with.
 COLUMNS = dict.fromkeys(("identity", "name", "status", "reason", "regime", "code"), pl.String) | {
     key: DTYPES.get(hint, pl.String)
     for key, hint in get_type_hints(Summary).items()
-    if key not in ("measures", "config")
+    if key not in ("measures", "config", "choices")
 }
 
 
@@ -66,7 +62,8 @@ def collect(*folders: str | Path) -> pl.DataFrame:
 
     Columns: `identity`, `name` (the sweep), `status` ("finished", "failed", or "unfinished": running or
     killed), `reason` (why it failed), `regime`, every key of `summary.json`, every config value by its dotted
-    key ("model.width"), where the run was made (`git_commit`, `host`, `device`, `command`), and `code`, which
+    key ("model.width"), what was chosen of every config group ("choices.optimizer"; null in runs of before it was
+    recorded), where the run was made (`git_commit`, `host`, `device`, `command`), and `code`, which
     differs where runs were made by different code (see `analysis.code.code_labels`). A finished
     run's summary values have the types that `runs.summary.Summary` declares; a run that did not finish has
     nulls. Config values are integers, floats, booleans, or text, whichever holds all runs.
@@ -108,28 +105,6 @@ def collect_steps(*folders: str | Path) -> pl.DataFrame:
     """
     tables = [_read(sweep, stamps)[1] for sweep, stamps in find_sweeps(folders).items()]
     return pl.concat(tables, how="diagonal_relaxed")
-
-
-def swept(table: pl.DataFrame) -> list[str]:
-    """Return the config keys that differ between runs, those with most values first.
-
-    Left out are seeds, which are repetitions, as are the pretrained weights of different seeds, and keys that
-    another swept key determines: the length of a schedule that follows `trainer.max_steps`, or the momentum
-    that only one of two optimizers has.
-    """
-    keys = [key for key in table.columns if is_config_key(key) and "seed" not in key]
-    counts = {key: table[key].n_unique() for key in keys if key not in STARTS}
-    # Of two keys that determine each other the one that a person sets is kept, hence width before the rest.
-    varied = sorted((key for key in counts if counts[key] > 1), key=lambda key: (-counts[key], _rank(key)))
-    kept: list[str] = []
-    for key in varied:
-        if not any(table.select(other, key).n_unique() == counts[other] for other in kept):
-            kept.append(key)
-    return kept
-
-
-def _rank(key: str) -> tuple[int, str]:
-    return (SET_FIRST.index(key) if key in SET_FIRST else len(SET_FIRST) + key.startswith("scheduler"), key)
 
 
 def measured(table: pl.DataFrame) -> list[str]:
@@ -211,12 +186,12 @@ def _record(run_dir: Path) -> dict[str, Any]:
     if summary is None:
         summary = {"name": run_dir.parent.name, "config": {}}
         try:
-            summary["config"] = _recorded(run_dir / CONFIG)
+            summary["config"], summary["choices"] = _recorded(run_dir / CONFIG)
         except Exception as error:  # YAML and OmegaConf have many for what is no config
             reason = reason or f"{CONFIG} is damaged ({what_is_wrong(error)})"
     else:
         summary["regime"] = regime(summary.get("train_error"), summary.get("interpolation_step"))
-    values = summary.pop("config")
+    values = summary.pop("config") | flat_choices(summary.pop("choices", None))
     for key, meaning in STARTS.items():
         if key in values:
             values[key.partition(".")[0]] = meaning
@@ -232,10 +207,10 @@ def _record(run_dir: Path) -> dict[str, Any]:
     return {**found, **own, **values, **origin}
 
 
-def _recorded(path: Path) -> dict[str, Any]:
-    """Return the flat values of a run's config; references to secrets in the environment stay what they are."""
+def _recorded(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the flat values of a run's config, and its choices; references to secrets stay what they are."""
     if not path.exists():
-        return {}
+        return {}, None
     config = OmegaConf.load(path)
     if not isinstance(config, DictConfig):
         raise ValueError("it holds no config")
@@ -243,7 +218,7 @@ def _recorded(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in plain.items():
         flatten(key, value, values)
-    return values
+    return values, plain.get(CHOICES)
 
 
 def _column(name: str) -> str:

@@ -35,7 +35,9 @@ def seeds_text(table: pl.DataFrame, keys: list[str]) -> str:
     if high == 1:
         return "one seed"
     many = f"{low}" if low == high else f"{low} to {high}"
-    return f"mean{' and 95% interval' if high >= SEEDS_FOR_A_BAND else ''} over {many} seeds"
+    if high < SEEDS_FOR_A_BAND:
+        return f"mean over {many} seeds, each a dot"
+    return f"mean and 95% interval over {many} seeds"
 
 
 def interpolation_threshold(

@@ -1,81 +1,146 @@
-"""Curves of error and loss against a swept key."""
+"""Curves of what was measured against a swept key."""
 
-import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from overparam.analysis.axes import CATEGORICAL, colors, label, scale, short_name, spaced_ticks, value_text
-from overparam.analysis.curves import SEEDS_FOR_A_BAND, interpolation_threshold, over_seeds, seeds_text
-from overparam.runs.summary import whole
+from overparam.analysis.axes import CATEGORICAL, colors, label, legend_text, spaced_ticks, title_of
+from overparam.analysis.curves import interpolation_threshold, over_seeds, seeds_text
+from overparam.analysis.drawing import add_legend, draw_curve, grid, is_number, name_axis, number_axis
+from overparam.analysis.layout import Layout, lay_out, levels
 
-matplotlib.use("Agg")
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # else it logs every glyph that a PDF embeds
-matplotlib.rcParams.update({"pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9, "legend.fontsize": 8})
-
-NOISE, WIDTH, SAMPLES = "data.label_noise", "model.width", "data.n_train"
-MOST_PANELS = 6
+WIDTH, SAMPLES = "model.width", "data.n_train"
+THRESHOLD_ALONG = (WIDTH, SAMPLES, "params_per_sample", "params")  # along no other key is there one
 THEORY = "theory_test_error"  # a measure of this name is drawn beside the test error
 GREY = "0.35"
+DASHES = ("-", "--", ":")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How the lines of a figure are told apart, in all its panels alike, and what its legend says."""
+
+    layout: Layout
+    parts: Mapping[str, str]  # columns and their names
+    colors: dict[Any, Any]
+    dashes: dict[Any, str]
+    places: list[Any] | None  # the names along the axis; None if it has numbers
+    legend: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, runs: pl.DataFrame, layout: Layout, parts: Mapping[str, str]) -> "Looks":
+        """Return how `runs` are drawn."""
+        hues = levels(runs, layout.color) if layout.color else [None]
+        dashes = dict(zip(levels(runs, layout.dash), DASHES, strict=False)) if layout.dash else {None: "-"}
+        found = dict(zip(hues, colors(hues), strict=True))
+        looks = cls(
+            layout, parts, found, dashes, None if is_number(runs, layout.x) else levels(runs, layout.x)
+        )
+        done = set(runs.filter(status="finished")[layout.color]) if layout.color else set()
+        for value, color in found.items() if layout.color else ():
+            text = legend_text(str(layout.color), value) + ("" if value in done else " (failed)")
+            looks.legend[text] = Line2D([], [], color=color, marker="o", ms=4)
+        for value, dash in dashes.items() if layout.dash else ():
+            looks.legend[legend_text(str(layout.dash), value)] = Line2D([], [], color=GREY, ls=dash)
+        for index, name in enumerate(parts.values()) if len(parts) > 1 else ():
+            style = looks.style(index, hues[0], next(iter(dashes))) | {"ms": 4}
+            looks.legend[name] = Line2D([], [], **style | ({"color": GREY} if layout.color else {}))
+        return looks
+
+    def style(self, part: int, hue: Any, dash: Any) -> dict[str, Any]:
+        """Return Matplotlib's style of the line of a part, a colour's value and a dash's value."""
+        style: dict[str, Any] = {
+            "color": self.colors[hue],
+            "marker": "o",
+            "linestyle": self.dashes[dash],
+            "lw": 1.6,
+        }
+        if part and not self.layout.color:
+            style["color"] = CATEGORICAL[part]
+        if part and self.layout.dash:
+            style |= {"lw": 0.7, "markerfacecolor": "white"}
+        elif part:
+            style |= {"lw": 1.2, "linestyle": "--", "markerfacecolor": "white"}
+        return style | ({} if self.places is None and self.layout.is_joined else {"linestyle": "none"})
+
+    def lines(self, panel: pl.DataFrame) -> Iterator[tuple[Any, Any, pl.DataFrame]]:
+        """Yield the values of colour and dash, and the runs, of each line of a panel."""
+        hue, dash = self.layout.color, self.layout.dash
+        if self.places is not None:
+            at = pl.Series([self.places.index(value) for value in panel[self.layout.x]], dtype=pl.Float64)
+            panel = panel.with_columns(at.alias(self.layout.x))
+        for i, value in enumerate(self.colors):
+            colored = panel.filter(pl.col(hue).eq_missing(pl.lit(value))) if hue else panel
+            for j, other in enumerate(self.dashes):
+                line = colored.filter(pl.col(dash).eq_missing(pl.lit(other))) if dash else colored
+                if self.places is not None:  # side by side, not one over the other
+                    count = len(self.colors) * len(self.dashes)
+                    shift = min(0.12, 0.7 / count) * (i * len(self.dashes) + j - (count - 1) / 2)
+                    line = line.with_columns(pl.col(self.layout.x) + shift)
+                if len(line):
+                    yield value, other, line
 
 
 def error_figure(
-    table: pl.DataFrame, x: str, series: list[str], title: str, quantity: str = "error", columns: int = 3
+    table: pl.DataFrame, x: str, series: list[str], title: str, quantity: str = "error"
 ) -> Figure:
-    """Draw test (solid) and training (dashed) error against `x`, a line for each combination of `series`.
+    """Draw test (solid) and training (dashed) error, or "loss", against `x`; see `curve_figure`."""
+    parts = {f"test_{quantity}": "test", f"train_{quantity}": "train"}
+    return curve_figure(table, lay_out(table, x, series), parts, title, quantity_name(table, quantity))
 
-    Bands are 95% intervals of the mean over seeds. Label noise among the series gets a panel for each level. A
-    dotted line marks the interpolation threshold: the smallest x from which on the training error stays at
-    most 0.1. Where `x` is the width of one network, a second axis shows parameters for each training sample.
+
+def curve_figure(
+    table: pl.DataFrame, layout: Layout, parts: Mapping[str, str], title: str, ylabel: str
+) -> Figure:
+    """Draw columns against a key: the mean over seeds, with 95% bands, or below three seeds with each run as a dot.
+
+    Numbers are joined by lines, names are not. Over width, n or P a dotted line marks the interpolation threshold: the
+    smallest x from which on the training error stays at most 0.1. Over the width of one network a second axis shows
+    parameters for each training sample. Settings of which no run finished are crosses at the foot of their panel.
 
     Args:
-        table: a row for each finished run, see `collect`.
-        x: a numeric column.
-        series: the other columns that differ between runs, seeds apart.
+        table: a row for each run, failed ones too, see `collect`.
+        layout: which key is what.
+        parts: the columns to draw with their names in the legend, at most two.
         title: of the figure.
-        quantity: "error" or "loss".
-        columns: panels in a row.
+        ylabel: text of the vertical axis.
     """
-    has_panels = NOISE in series and 1 < table[NOISE].n_unique() <= MOST_PANELS
-    levels = table[NOISE].unique().sort(nulls_last=True).to_list() if has_panels else [None]
-    lines = [key for key in series if not (has_panels and key == NOISE)]
-    figure, panels = grid(len(levels), columns)
-    for axes, level in zip(panels, levels, strict=True):
-        shown = table.filter(pl.col(NOISE).eq_missing(level)) if has_panels else table
-        scale(
-            axes, "x", table[x].to_list(), ticks=table[x].n_unique() <= 20, room=0.1 if has_panels else 0.06
-        )
-        _lines(axes, shown, x, lines, quantity)
-        _thresholds(axes, shown, x, lines, is_alone=len(panels) == 1 and not lines)
-        _parameter_axis(axes, shown, x, room=0.15 if has_panels else 0.09)
-        if has_panels:
-            axes.set_title(f"label noise {value_text(level)}", weight="bold")
-        axes.set_xlabel(label(x))
-    _scale_quantity(panels[0], table, quantity)
-    for axes in panels[::columns]:
-        axes.set_ylabel(quantity_name(table, quantity))
-    panels[-1].legend(frameon=False, loc="best")
-    figure.suptitle(f"{title}: {seeds_text(table, [x, *series])}", fontsize=10)
+    runs = layout.shown(table)
+    finished = runs.filter(status="finished")
+    looks = Looks.of(runs, layout, parts)
+    panels = list(layout.panels(runs))
+    in_a_row = runs[layout.columns].n_unique() if layout.rows and layout.columns else 3
+    figure, all_axes = grid(len(panels), 1 if layout.rows and not layout.columns else in_a_row)
+    room, far = 0.05 if len(panels) == 1 else 0.09, set[Any]()
+    for axes, (texts, panel) in zip(all_axes, panels, strict=True):
+        if looks.places is None:
+            number_axis(axes, finished if len(finished) else runs, layout.x, room)
+        else:
+            name_axis(axes, looks.places, 60 if len(panels) == 1 else 30)
+        for hue, dash, line in looks.lines(panel):
+            _draw_line(axes, line, looks, hue, dash)
+        far |= _draw_failed(axes, panel, looks)
+        axes.set_title(title_of(texts), weight="bold")
+        axes.set_xlabel(label(layout.x))
+    _scale_quantity(all_axes[0], finished, list(parts))
+    for axes, (_, panel) in zip(all_axes, panels, strict=True):
+        if layout.x == WIDTH and looks.places is None:
+            _parameter_axis(axes, panel.filter(status="finished"), room=1.5 * room)
+        if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            axes.set_ylabel(ylabel)
+    add_legend(figure, looks.legend)
+    keys = [layout.x, *layout.rows, *filter(None, (layout.color, layout.columns, layout.dash))]
+    said = seeds_text(finished, keys) if len(finished) else "no run finished"
+    beyond = ", ".join(legend_text(layout.x, value) for value in sorted(far))
+    notes = [f"{title}: {said}", layout.note, f"all runs failed at {beyond}" if far else ""]
+    figure.suptitle("\n".join(filter(None, notes)), fontsize=10)
     return figure
-
-
-def grid(count: int, columns: int = 3, height: float = 3.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` panels, `columns` in a row, that share the vertical axis."""
-    columns = min(count, columns)
-    rows = -(-count // columns)
-    size = (6.4, 4.2) if count == 1 else (1.2 + 3.0 * columns, 0.6 + height * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for spare in axes[count:]:
-        spare.remove()
-    return figure, list(axes[:count])
 
 
 def quantity_name(table: pl.DataFrame, quantity: str) -> str:
@@ -85,135 +150,88 @@ def quantity_name(table: pl.DataFrame, quantity: str) -> str:
 
 def is_regression(table: pl.DataFrame) -> bool:
     """Return whether the errors are mean squared errors: then, and only then, they equal the squared loss."""
-    return bool(((table["test_error"] - table["test_loss"]).abs() <= 1e-9 + 1e-6 * table["test_loss"]).all())
+    known = table.drop_nulls(["test_error", "test_loss"])
+    is_equal = (known["test_error"] - known["test_loss"]).abs() <= 1e-9 + 1e-6 * known["test_loss"]
+    return len(known) > 0 and bool(is_equal.all())
 
 
-def groups_of(table: pl.DataFrame, series: list[str]) -> list[tuple[str, pl.DataFrame]]:
-    """Return the runs of each combination of `series` with its legend text, in the order of the values."""
-    if not series:
-        return [("", table)]
-    groups = table.sort(series, nulls_last=True).partition_by(series, as_dict=True, maintain_order=True)
-    return [
-        (", ".join(legend_text(k, v) for k, v in zip(series, values, strict=True)), group)
-        for values, group in groups.items()
-    ]
-
-
-def legend_text(key: str, value: Any) -> str:
-    """Return "label noise 0.2" for a config key and its value; of a column of names the name alone."""
-    if isinstance(value, str) and "." not in key:
-        return value_text(value)
-    return f"{short_name(key).replace('_', ' ')} {value_text(value)}"
-
-
-def draw_curve(
-    axes: Axes, table: pl.DataFrame, x: str, column: str, has_band: bool = True, **style: Any
-) -> None:
-    """Draw the mean of `column` over the runs at each `x`, with its 95% interval where there are enough seeds."""
-    curve = over_seeds(table.drop_nulls([x, column]), [x], [column])
-    half = pl.when(pl.col("seeds") >= SEEDS_FOR_A_BAND).then(f"{column}_ci").fill_null(0)
-    mean, interval = curve[column].to_numpy(), curve.select(half).to_series().to_numpy()
-    if style.get("linestyle") == "none" or len(curve) == 1:
-        axes.errorbar(
-            curve[x], mean, interval, **{**style, "fmt": "o", "ms": 4, "capsize": 3, "linestyle": "none"}
-        )
+def _draw_line(axes: Axes, line: pl.DataFrame, looks: Looks, hue: Any, dash: Any) -> None:
+    x, finished = looks.layout.x, line.filter(status="finished")
+    for index, column in enumerate(looks.parts):
+        draw_curve(axes, finished, x, column, label=looks.parts[column], **looks.style(index, hue, dash))
+    color = looks.colors[hue] if looks.layout.color else "black"
+    if THEORY in line.columns and "test_error" in looks.parts and line[THEORY].is_not_null().any():
+        theory = over_seeds(finished.drop_nulls(THEORY), [x], [THEORY])
+        axes.plot(theory[x], theory[THEORY], color=color, lw=1, ls="-.", label="theory")
+        looks.legend["theory"] = Line2D([], [], color=GREY if looks.layout.color else "black", ls="-.", lw=1)
+    if x not in THRESHOLD_ALONG or looks.places is not None or finished.is_empty():
         return
-    axes.plot(curve[x], mean, marker="o" if len(curve) <= 20 else None, ms=3, **style)
-    if has_band and interval.any():
-        axes.fill_between(curve[x], mean - interval, mean + interval, color=style["color"], alpha=0.2, lw=0)
-
-
-def _lines(axes: Axes, table: pl.DataFrame, x: str, series: list[str], quantity: str) -> None:
-    for name, group, color in _colored_groups(table, series):
-        for part, style in (("test", "-"), ("train", "--")):
-            line_color = color if series or part == "test" else CATEGORICAL[1]
-            text = f"{part} {name}".strip() if not series or part == "test" else None
-            has_band = part == "test" or not series
-            column = f"{part}_{quantity}"
-            draw_curve(axes, group, x, column, has_band, color=line_color, linestyle=style, label=text)
-    if series:
-        axes.plot([], [], "--", color=GREY, label="train")
-    if THEORY in table.columns and quantity == "error" and table[THEORY].is_not_null().any():
-        theory = over_seeds(table.drop_nulls(THEORY), [x], [THEORY])
-        axes.plot(theory[x], theory[THEORY], color="black", lw=1, ls="-.", label="theory")
-
-
-def _colored_groups(table: pl.DataFrame, series: list[str]) -> Iterator[tuple[str, pl.DataFrame, Any]]:
-    """Yield legend text, runs and colour of each combination of `series`."""
-    groups = groups_of(table, series)
-    values = table[series[0]].unique().drop_nulls().sort().to_list() if len(series) == 1 else []
-    palette = colors(values if len(values) == len(groups) else [str(i) for i in range(len(groups))])
-    for (name, group), color in zip(groups, palette, strict=True):
-        yield name, group, color
-
-
-def _thresholds(axes: Axes, table: pl.DataFrame, x: str, series: list[str], is_alone: bool) -> None:
-    text = "interpolation threshold"
-    for _, group, color in _colored_groups(table, series):
-        curve = over_seeds(group, [x], ["train_error"])
-        threshold = interpolation_threshold(curve, x, is_falling=x != SAMPLES)
-        if threshold is None:
-            continue
-        axes.axvline(threshold, color=color if series else GREY, ls=":", lw=1.2)
-        if is_alone:
-            _annotate(axes, threshold, text)
-        elif text:
-            axes.plot([], [], ":", color=GREY, label=text)
-            text = ""
+    curve = over_seeds(finished, [x], ["train_error"])
+    if (threshold := interpolation_threshold(curve, x, is_falling=x != SAMPLES)) is not None:
+        # Dots of equal thresholds alternate.
+        count, place = min(len(looks.colors), 5), list(looks.colors).index(hue) % 5
+        dots = (3 * (count - place), (1.5, 3 * count - 1.5))
+        style: dict[str, Any] = {"color": color if looks.layout.color else GREY, "ls": dots, "lw": 1.2}
+        axes.axvline(threshold, label="interpolation threshold", **style)
+        looks.legend["interpolation threshold"] = Line2D([], [], color=GREY, ls=":", lw=1.2)
     # A network that is linear in its parameters interpolates from P = nK on, whatever the data.
-    networks = set(table["model._target_"]) if "model._target_" in table.columns else set()
-    if x == WIDTH and networks == {"RandomFeatures"} and table["n_train"].n_unique() == 1:
-        axes.axvline(table["n_train"][0], color="black", ls="-.", lw=0.8, label="theory: width = n")
+    networks = set(line["model._target_"]) if "model._target_" in line.columns else set()
+    if x == WIDTH and networks == {"RandomFeatures"} and finished["n_train"].n_unique() == 1:
+        axes.axvline(finished["n_train"][0], color="black", ls="-.", lw=0.8)
+        looks.legend["theory: width = n"] = Line2D([], [], color="black", ls="-.", lw=0.8)
 
 
-def _annotate(axes: Axes, x: float, text: str) -> None:
-    is_right = axes.transAxes.inverted().transform(axes.transData.transform((x, 0)))[0] > 0.6
-    place: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-    place |= {"xytext": (-4 if is_right else 4, 0), "ha": "right" if is_right else "left"}
-    axes.annotate(text, (x, 0.98), **place, fontsize=8, color=GREY)
+def _draw_failed(axes: Axes, panel: pl.DataFrame, looks: Looks) -> set[Any]:
+    """Mark the settings of which no run finished with a cross; return the values of those beyond the axis."""
+    low, high = axes.get_xlim()
+    foot = axes.get_xaxis_transform()
+    far = set[Any]()
+    for index, (hue, _, line) in enumerate(looks.lines(panel)):
+        x = looks.layout.x
+        dead = line.group_by(x).agg((pl.col("status") == "failed").all()).filter("status")
+        far |= set(dead.filter(~pl.col(x).is_between(low, high))[x])
+        dead = dead.filter(pl.col(x).is_between(low, high))
+        if len(dead):
+            style: dict[str, Any] = {
+                "color": looks.colors[hue],
+                "marker": "x",
+                "ls": "none",
+                "ms": 6,
+                "mew": 1.8,
+            }
+            places = [0.03 + 0.04 * (index % 8)] * len(dead)
+            axes.plot(dead[x], places, transform=foot, label="failed", zorder=5, **style)
+            looks.legend["all runs failed"] = Line2D([], [], **style | {"color": GREY})
+    axes.set_xlim(low, high)
+    return far
 
 
-def _scale_quantity(axes: Axes, table: pl.DataFrame, quantity: str) -> None:
+def _scale_quantity(axes: Axes, table: pl.DataFrame, columns: list[str]) -> None:
     """Set the vertical scale of all panels: from zero for error rates, logarithmic for what spans decades."""
-    test, train = (table[f"{part}_{quantity}"].drop_nulls().to_numpy() for part in ("test", "train"))
-    has_decades = test.min() > 0 and max(test.max(), train.max()) > 30 * test.min()
-    if has_decades and (quantity == "loss" or is_regression(table)):
+    known = [table[column].drop_nulls() for column in columns]
+    if not len(known[0]):
+        axes.set_yticks([])
+        return
+    least, most = min(s.min() for s in known if len(s)), max(s.max() for s in known if len(s))  # type: ignore[type-var]
+    shown: Any = known[0]
+    if shown.min() > 0 and most > 30 * shown.min() and not (columns[0].endswith("error") and most <= 1):  # type: ignore[operator]
         axes.set_yscale("log")
         # A training loss near zero would take the whole axis.
-        axes.set_ylim(max(train.min(), 0.05 * test.min()) / 1.5, None)
-    else:
-        axes.set_ylim(0, min(axes.get_ylim()[1], 1.0) if quantity == "error" and test.max() <= 1 else None)
+        axes.set_ylim(max(float(least), 0.05 * shown.min()) / 1.5, None)  # type: ignore[arg-type]
+    elif least >= 0:  # type: ignore[operator]
+        high = axes.get_ylim()[1]
+        high = min(high, 1.02) if most <= 1 else high  # type: ignore[operator]
+        axes.set_ylim(-0.02 * high, high)  # so that points at zero are whole
 
 
-def _parameter_axis(axes: Axes, table: pl.DataFrame, x: str, room: float) -> None:
+def _parameter_axis(axes: Axes, table: pl.DataFrame, room: float) -> None:
     """Label the top axis with P/n; the scale of `axes` must be set before: changing it resets the ticks."""
-    if x != WIDTH:
-        return
-    sizes = table.select(x, "params_per_sample").unique().sort(x)
-    if len(sizes) != sizes[x].n_unique():
+    sizes = table.select(WIDTH, "params_per_sample").unique().sort(WIDTH)
+    if sizes.is_empty() or len(sizes) != sizes[WIDTH].n_unique():
         return
     top = axes.secondary_xaxis("top")
-    shown = sizes.filter(pl.col(x).is_in(spaced_ticks(sizes[x].to_list(), room=room)))
-    top.set_xticks(shown[x].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
+    shown = sizes.filter(pl.col(WIDTH).is_in(spaced_ticks(sizes[WIDTH].to_list(), room=room)))
+    top.set_xticks(shown[WIDTH].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
     top.xaxis.set_minor_locator(NullLocator())
     top.set_xlabel("parameters per training sample, P/n", fontsize=8)
     top.tick_params(labelsize=8)
-
-
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write `path`.png and `path`.pdf; return both."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _take_as_written(figure)
-    files = [path.with_suffix(suffix) for suffix in (".png", ".pdf")]
-    for file in files:
-        with whole(file) as beside:
-            figure.savefig(beside, dpi=160)
-        figure.set_layout_engine("none")  # laid out once, the same in both
-    return files
-
-
-def _take_as_written(figure: Figure) -> None:
-    """Have names and values drawn as they are: Matplotlib takes what stands between two $ for mathematics."""
-    for text in figure.findobj(Text):
-        if "$" in text.get_text():  # labels of logarithmic axes have none before they are drawn
-            text.set_parse_math(False)

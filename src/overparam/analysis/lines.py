@@ -1,14 +1,17 @@
 """Lines of any columns of a table against another column: the figure of a claim and of most studies."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from overparam.analysis.axes import CATEGORICAL, label, scale, value_text
+from overparam.analysis.axes import CATEGORICAL, label, title_of
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.figures import draw_curve, groups_of
+from overparam.analysis.drawing import add_legend, draw_curve, grid, name_axis, number_axis
+from overparam.analysis.layout import MOST_COLORS, settings
 
 
 def line_figure(
@@ -23,7 +26,7 @@ def line_figure(
     xlabel: str | None = None,
     ylabel: str | None = None,
 ) -> Figure:
-    """Draw the mean over seeds of the columns `y`, with 95% bands, against `x`.
+    """Draw the mean over seeds of the columns `y`, with 95% bands or each seed as a dot, against `x`.
 
     Args:
         table: a row for each measurement.
@@ -31,7 +34,7 @@ def line_figure(
         x: column of the horizontal axis; numbers that span more than a factor of eight get a logarithmic axis,
             without the zero; names are placed in the order of the table.
         y: columns of the vertical axis.
-        series: columns that tell lines apart.
+        series: columns that tell lines apart; the last of them tell panels apart, where lines would be too many.
         theory: column drawn as a thin black line, without markers, behind its series.
         where: draw only rows with these values.
         log: "y" for a logarithmic vertical axis.
@@ -40,33 +43,49 @@ def line_figure(
     """
     for column, value in (where or {}).items():
         table = table.filter(pl.col(column) == value)
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.add_subplot()
-    has_names = not table[x].dtype.is_numeric()
-    if has_names:
-        names = table[x].unique(maintain_order=True).to_list()
+    names = None if table[x].dtype.is_numeric() else table[x].unique(maintain_order=True).to_list()
+    if names is not None:
         places = pl.Series([names.index(value) for value in table[x]], dtype=pl.Float64)
         table = table.with_columns(places.alias(x))
-        axes.set_xticks(range(len(names)), map(value_text, names), rotation=20, ha="right")
-    else:
-        if table[x].dtype.is_integer() and table[x].min() == 0 and table[x].n_unique() > 8:
-            table = table.filter(pl.col(x) > 0)  # steps: a logarithmic axis has no step 0
-        scale(axes, "x", table[x].drop_nulls().to_list(), ticks=table[x].n_unique() <= 20)
-    lines = [(name, group, column) for name, group in groups_of(table, list(series)) for column in y]
-    for index, (name, group, column) in enumerate(lines):
-        parts = [column.replace("_", " ")] if len(y) > 1 or not series else []
-        color, style = CATEGORICAL[index % len(CATEGORICAL)], ("-", "--", ":")[index // len(CATEGORICAL) % 3]
-        if has_names:  # side by side, not one over the other
-            group = group.with_columns(pl.col(x) + 0.12 * (index - (len(lines) - 1) / 2))
-        text = ", ".join([*parts, *([name] if name else [])])
-        draw_curve(axes, group, x, column, color=color, linestyle="none" if has_names else style, label=text)
-        if theory:
-            curve = over_seeds(group.drop_nulls(theory), [x], [theory])
-            axes.plot(curve[x], curve[theory], color="0.1", lw=0.8, label=None if index else "theory")
-    if "y" in log:
-        axes.set_yscale("log")
-    axes.set(xlabel=label(x) if xlabel is None else xlabel, ylabel=ylabel or ", ".join(y).replace("_", " "))
-    axes.set_title(title, fontsize=9, wrap=True)
-    if len(lines) > 1 or theory:
-        axes.legend(frameon=False, fontsize=7)
+    elif table[x].dtype.is_integer() and table[x].min() == 0 and table[x].n_unique() > 8:
+        table = table.filter(pl.col(x) > 0)  # steps: a logarithmic axis has no step 0
+    # What is too much for one panel gets several, and a line the same look in each.
+    inside, facets = list(series), list[str]()
+    while inside and len(y) * table.select(inside).n_unique() > MOST_COLORS:
+        facets.insert(0, inside.pop())
+    panels = list(settings(table, facets))
+    figure, all_axes = grid(len(panels), table[facets[-1]].n_unique() if len(facets) > 1 else 3)
+    own = [", ".join(texts) for texts, _ in settings(table, inside)]
+    looks = [(text, column) for text in own for column in y]
+    legend: dict[str, Any] = {}
+    for axes, (title_texts, panel) in zip(all_axes, panels, strict=True):
+        if names is None:
+            number_axis(axes, table, x, room=0.05 if len(panels) == 1 else 0.09)
+        else:
+            name_axis(axes, names, 60 if len(panels) == 1 else 30)
+        groups = {", ".join(texts): group for texts, group in settings(panel, inside)}
+        for index, (name, column) in enumerate(looks):
+            if (group := groups.get(name)) is None:
+                continue
+            parts = [label(column)] if len(y) > 1 or not name else []
+            text = ", ".join([*parts, *([name] if name else [])])
+            color = CATEGORICAL[index % len(CATEGORICAL)]
+            style = ("-", "--", ":")[index // len(CATEGORICAL) % 3]
+            if names is not None:  # side by side, not one over the other
+                shift = min(0.12, 0.7 / len(looks)) * (index - (len(looks) - 1) / 2)
+                group, style = group.with_columns(pl.col(x) + shift), "none"
+            draw_curve(axes, group, x, column, color=color, linestyle=style, label=text)
+            legend[text] = Line2D([], [], color=color, ls=style, marker="o", ms=4)
+            if theory:
+                curve = over_seeds(group.drop_nulls(theory), [x], [theory])
+                axes.plot(curve[x], curve[theory], color="0.1", lw=0.8, label="theory")
+                legend["theory"] = Line2D([], [], color="0.1", lw=0.8)
+        if "y" in log:
+            axes.set_yscale("log")
+        axes.set_title(title_of(title_texts), weight="bold")
+        axes.set_xlabel(label(x) if xlabel is None else xlabel)
+        if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            axes.set_ylabel(ylabel or ", ".join(map(label, y)))
+    add_legend(figure, legend)
+    figure.suptitle("\n".join(wrap(title, 45 + 40 * min(len(panels), 3))), fontsize=9)
     return figure

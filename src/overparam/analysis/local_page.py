@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from overparam.analysis.axes import LABELS, short_name
+from overparam.analysis.axes import LABELS, spoken
 from overparam.runs.identity import is_config_key
 from overparam.runs.summary import whole
 
@@ -46,7 +46,10 @@ def write_page(path: Path, title: str, runs: pl.DataFrame, steps: pl.DataFrame, 
     packed = base64.b64encode(gzip.compress(content.encode(), compresslevel=6, mtime=0)).decode()
     text = (PARTS / "index.html").read_text()
     parts = {"TITLE": html.escape(title), "DATA": packed}
-    parts |= {"STYLE": (PARTS / "page.css").read_text(), "SCRIPT": (PARTS / "page.js").read_text()}
+    parts |= {
+        "STYLE": (PARTS / "page.css").read_text(),
+        "SCRIPT": "\n".join((PARTS / name).read_text() for name in ("chart.js", "page.js")),
+    }
     with whole(path) as file:
         # In one go: a part may hold the name of another.
         file.write_text(re.sub("__([A-Z]+)__", lambda found: parts[found[1]], text))
@@ -72,7 +75,7 @@ def page_data(title: str, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[st
         "quantities": [*QUANTITIES, *measured],
         "labels": {
             **{column: column.replace("_", " ") for column in columns},
-            **{key: short_name(key) for key in keys},
+            **{key: spoken(key) for key in keys},
             **PAGE_LABELS,
         },
         "table": ["identity", *keys, *seeds, *TABLE],

@@ -13,22 +13,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from overparam.analysis.axes import short_name, value_text
+from overparam.analysis.axes import label, short_name, spoken, value_text
 from overparam.analysis.code import mixed_codes
-from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, swept, with_last_logged
+from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, with_last_logged
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.figures import NOISE, SAMPLES, error_figure, is_regression, save
-from overparam.analysis.lines import line_figure
+from overparam.analysis.drawing import is_number, save
+from overparam.analysis.figures import SAMPLES, curve_figure, error_figure, is_regression
+from overparam.analysis.layout import NOISE, lay_out
 from overparam.analysis.local_page import write_page
-from overparam.analysis.maps import heat_map, step_figure
+from overparam.analysis.maps import heat_map
+from overparam.analysis.over_steps import overlaid_figure, rate_figure, step_figure
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
+from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
+from overparam.analysis.views import derived, replaced_key, view_figure
 from overparam.errors import ConfigError, printable
 from overparam.loggers.wandb_report import log_report, save_workspace
 from overparam.runs.summary import whole
+from overparam.runs.views import View, views_of
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
 MOST_ROWS, MOST_MEASURES = 40, 6  # of the printed table
+VIEWS = "views"  # in the report's folder: figures that were asked for
 WANDB = f"{__name__.partition('.')[0]}.loggers.wandb.wandb_run"
 
 
@@ -36,20 +42,23 @@ def report(folder: Path) -> list[Path]:
     """Print the sweep's table, write tables and figures to `<folder>/report/`, and return the files written.
 
     Raises:
-        FileNotFoundError: if no run in `folder` is finished.
+        FileNotFoundError: if no run in `folder` has finished or failed.
     """
     made_from = fingerprint(stamped_runs(folder))
     steps = collect_steps(folder)
     runs = with_last_logged(_with_sizes(collect(folder)), steps)
     table = runs.filter(status="finished")
-    if table.is_empty():
-        raise FileNotFoundError(f"no run in {folder} is finished")
-    keys = swept(table)
+    configured = runs.filter(pl.col("seed").is_not_null())  # of a damaged config nothing is known
+    if (configured["status"] == "unfinished").all():
+        raise FileNotFoundError(f"no run in {folder} has ended")
+    keys = swept(configured)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
     validation = [] if table["val_error"].is_null().all() else ["val_error"]
     more = [*validation, *measured(table)]
-    summary = over_seeds(table, keys or ["name"], [*COLUMNS, *more])
+    summary = with_failed(
+        over_seeds(table, keys or ["name"], [*COLUMNS, *more]), configured, keys or ["name"]
+    )
     (out / MADE_FROM).unlink(missing_ok=True)  # until all files are there
     if several := mixed_codes(table, keys):
         made_by = table.group_by(keys or ["name"]).agg(pl.col("code").unique().sort().str.join(" | "))
@@ -68,13 +77,13 @@ def report(folder: Path) -> list[Path]:
         Console().print(
             Text(printable(f"warning of {count} of {len(table)} runs: {warning}")), soft_wrap=True
         )
-    for name, figure in figures(table, steps, keys, folder.name):
+    for name, figure in figures(configured, steps, keys, folder.name):
         files += save(figure, out / name)
-    for old in {*out.glob("error_*.p??"), *out.glob("loss_*.p??")} - set(files):
+    drawn = (path for pattern in ("*_vs_*.p??", "error_over_*.p??") for path in out.glob(pattern))
+    for old in set(drawn) - set(files):
         old.unlink()  # what was swept has changed
-    # Keys that differ only between runs that failed get a filter too.
-    configured = swept(runs.filter(pl.col("seed").is_not_null()))
-    files.append(write_page(out / "index.html", folder.name, runs, steps, configured))
+    files += _views(folder, configured, steps, keys)
+    files.append(write_page(out / "index.html", folder.name, runs, steps, keys))
     logger = wandb_settings(folder, table)
     if logger:
         count = dict(runs["status"].value_counts().iter_rows())
@@ -87,6 +96,50 @@ def report(folder: Path) -> list[Path]:
         if file.name in ("figure.png", "index.html"):
             Console().print(Text(printable(str(file))), soft_wrap=True)
     return files
+
+
+def draw_view(folder: Path, view: View) -> list[Path]:
+    """Draw one figure of a sweep's runs, see `view_figure`, to `<folder>/report/views/`; return its files.
+
+    Raises:
+        ConfigError: if there is no such column.
+        FileNotFoundError: if there is no run.
+    """
+    steps = collect_steps(folder)
+    runs = with_last_logged(_with_sizes(collect(folder)), steps).filter(pl.col("seed").is_not_null())
+    name, figure = view_figure(derived(runs), steps, swept(runs), view, folder.name)
+    return save(figure, folder / REPORT / VIEWS / name)
+
+
+def _views(folder: Path, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[str]) -> list[Path]:
+    """Draw the figures that the config of the newest run asks for; one that cannot be drawn costs itself."""
+    configs = [path for name in runs["identity"] if (path := folder / name / CONFIG).exists()]
+    newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
+    files: list[Path] = []
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
+        for view in views_of(config.get("report")):
+            name, figure = view_figure(derived(runs), steps, keys, view, folder.name)
+            files += save(figure, folder / REPORT / VIEWS / name)
+    except ConfigError as error:
+        Console().print(Text(f"report: {printable(str(error))}"), soft_wrap=True)
+    return files
+
+
+def with_failed(summary: pl.DataFrame, runs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Return the table of settings with those of which no run finished, and how many of each failed, where any did.
+
+    Args:
+        summary: see `over_seeds`.
+        runs: all runs whose settings are known, whatever became of them.
+        keys: the swept keys.
+    """
+    failed = (pl.col("status") == "failed").sum().alias("failed")
+    counts = runs.filter(pl.col("status") != "unfinished").group_by(keys).agg(failed).sort(keys)
+    if not counts["failed"].sum():
+        return summary
+    joined = counts.join(summary, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return joined.select(*summary.columns, "failed").with_columns(pl.col("seeds").fill_null(0))
 
 
 def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
@@ -125,45 +178,74 @@ def workspace(folder: Path) -> str:
 
 
 def figures(
-    table: pl.DataFrame, steps: pl.DataFrame, keys: list[str], title: str
+    runs: pl.DataFrame, steps: pl.DataFrame, keys: list[str], title: str
 ) -> Iterator[tuple[str, Figure]]:
     """Yield the name and the figure of every view that the swept `keys` allow.
 
-    Error and loss against every numeric key; against P/n where that is not the same axis; against the steps;
-    heat maps over every pair of numeric keys with three values or more, and of such a key with the steps. The
-    error against the numeric key with most values comes first and is called "figure"; if no key is numeric, it
-    is drawn beside the names.
+    Error and loss against every numeric key; against P/n where that is not the same axis; the generalization gap, the
+    noise that was fitted and what measures say against the first; against the steps; heat maps over every pair of
+    numeric keys with three values or more, and of such a key with the steps. The error against the numeric key with
+    most values comes first and is called "figure"; if no key is numeric, it is drawn beside the names.
+
+    Args:
+        runs: a row for each run, failed ones too.
+        steps: a row for each evaluation.
+        keys: the swept keys.
+        title: the sweep's name.
     """
-    numeric = [key for key in keys if table[key].dtype.is_numeric() and table[key].null_count() == 0]
+    table = runs.filter(status="finished")
+    short = [short_name(key) for key in keys]  # of which two may be the same
+    names = {k: s if short.count(s) == 1 else k.replace(".", "_") for k, s in zip(keys, short, strict=True)}
+    numeric = [key for key in keys if is_number(runs, key)]
     # Noise tells lines apart, unless nothing else was swept.
     numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
     quantities = ["error"] if is_regression(table) else ["error", "loss"]
-    if keys and not numeric:
-        errors = ["test_error", "train_error"]
-        yield "figure", line_figure(table.sort(keys), title, keys[0], errors, keys[1:], ylabel="error")
-    for x in numeric:
-        series = [key for key in keys if key != x]
+    axes = numeric or keys[:1]
+    for x in axes:
         for quantity in quantities:
-            is_first = (x, quantity) == (numeric[0], "error")
-            name = "figure" if is_first else f"{quantity}_vs_{short_name(x)}"
-            yield name, error_figure(table, x, series, title, quantity)
-    along = numeric[:1]
-    sizes = table.select("params_per_sample", *along).n_unique()
-    if sizes > max([2, *(table[key].n_unique() for key in along)]):
-        series = [key for key in keys if key not in along]
-        yield "error_vs_params_per_sample", error_figure(table, "params_per_sample", series, title)
-    joined = steps.drop_nulls("test_error").join(table.select("identity", *keys), on="identity")
+            is_first = (x, quantity) == (axes[0], "error")
+            name = "figure" if is_first else f"{quantity}_vs_{names[x]}"
+            yield name, error_figure(runs, x, keys, title, quantity)
+    if table.is_empty():
+        return
+    for x in axes[:1]:
+        yield from _more_figures(runs, x, keys, title)
+    size = "params_per_sample"  # unless it is but another name of a key
+    if table[size].n_unique() > 2 and all(
+        table.select(key, size).n_unique() > table[key].n_unique() for key in keys
+    ):
+        series = [key for key in keys if key != replaced_key(table, keys, size)]
+        yield f"error_vs_{size}", error_figure(table, size, series, title)
+    logged = steps.join(table.select("identity", "status", *keys), on="identity")
+    first = [*axes[:1], *(key for key in keys if key not in axes[:1])]
+    joined = logged.drop_nulls("test_error")
     if joined.is_empty():
         return
-    lines = numeric[0] if numeric else keys[0] if keys else None
-    yield "error_vs_step", step_figure(joined, lines, [key for key in keys if key != lines], title)
+    yield "error_vs_step", step_figure(joined, first, title)
+    if first:
+        yield f"test_and_train_vs_step_by_{names[first[0]]}", overlaid_figure(joined, first, title)
+    for rate in [column for column in steps.columns if column.startswith("lr-")][:1]:
+        yield "learning_rate_vs_step", rate_figure(logged.drop_nulls(rate), rate, first, title)
     long = [key for key in numeric if table[key].n_unique() > 2]
     if long:
         others = [key for key in keys if key != long[0]]
-        yield f"error_over_{short_name(long[0])}_and_step", heat_map(joined, long[0], "step", others, title)
+        yield f"error_over_{names[long[0]]}_and_step", heat_map(joined, long[0], "step", others, title)
     for x, y in combinations([key for key in long if key != NOISE], 2):
         others = [key for key in keys if key not in (x, y)]
-        yield f"error_over_{short_name(x)}_and_{short_name(y)}", heat_map(table, x, y, others, title)
+        yield f"error_over_{names[x]}_and_{names[y]}", heat_map(table, x, y, others, title)
+
+
+def _more_figures(runs: pl.DataFrame, x: str, keys: list[str], title: str) -> Iterator[tuple[str, Figure]]:
+    """Yield what else there is to see along a key."""
+    table = derived(runs)
+    found = [column for column in ("noise_fitted", "val_error") if not table[column].is_null().all()]
+    for column in ["gap_error", *found, *measured(runs)[:MOST_MEASURES]]:
+        name = f"{short_name(column)}_vs_{short_name(x)}"
+        shown = table
+        if column == "noise_fitted" and NOISE in keys:
+            shown = table.filter(pl.col(NOISE) > 0)
+        layout = lay_out(shown, x, keys)
+        yield name, curve_figure(shown, layout, {column: spoken(column)}, title, label(column))
 
 
 def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Path]:
@@ -187,22 +269,27 @@ def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None
         more: columns to show beside the errors, the first few.
     """
     shown = Table()
-    headers = [*map(short_name, keys), "P/n", "train error", "noise fitted", "test error"]
-    with_code = "code" in summary.columns
-    last = ["seeds", "code"] if with_code else ["seeds"]
+    headers = [*map(spoken, keys), "P/n", "train error", "noise fitted", "test error"]
+    last = ["seeds", *(name for name in ("failed", "code") if name in summary.columns)]
     for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), *last):
         shown.add_column(Text(printable(header)))
     for row in summary.head(MOST_ROWS).iter_rows(named=True):
         fitted, std = row["train_error_noisy"], row["test_error_std"]
+        found = (
+            [
+                f"{row['params_per_sample']:.2f}",
+                f"{row['train_error']:.3f}",
+                "" if fitted is None else f"{1 - fitted:.2f}",
+                f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
+            ]
+            if row["seeds"]
+            else ["", "", "", "failed"]
+        )
         shown.add_row(
             *(Text(value_text(row[key])) for key in keys),
-            f"{row['params_per_sample']:.2f}",
-            f"{row['train_error']:.3f}",
-            "" if fitted is None else f"{1 - fitted:.2f}",
-            f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
+            *found,
             *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
-            str(row["seeds"]),
-            *([row["code"]] if with_code else []),
+            *("" if row[key] is None else str(row[key]) for key in last),
         )
     Console().print(shown)
     cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}

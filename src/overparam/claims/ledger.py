@@ -10,12 +10,15 @@ from pydantic import TypeAdapter
 
 from overparam.analysis.code import codes
 from overparam.analysis.collect import collect
+from overparam.analysis.drawing import say_below
 from overparam.analysis.tables import write_csv
 from overparam.claims.claim import Claim, load_claim
 from overparam.claims.trained import Setup, sweep_name
 from overparam.claims.verdict import Effect, Verdict, verdict
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
+
+DPI = 120  # of a figure
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,21 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
     if claim.figure.of == "effects":
         rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
         shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
+    figure = claim.figure(shown, claim.claim)
+    say_below(figure, said_by(effects))
     with whole(out / f"{path.stem}.png") as file:
-        claim.figure(shown, claim.claim).savefig(file, dpi=96)
+        figure.savefig(file, dpi=DPI)
     with whole(out / f"{path.stem}.csv") as file:
         write_csv(table.select(pl.exclude(pl.List)), file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
         *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs)),
     )
+
+
+def said_by(effects: Sequence[Effect]) -> list[str]:
+    """Return a verdict and every effect with its bound, a line each."""
+    return [f"{verdict(effects)}, by:", *(f"{e.says}: {e}: {e.verdict}" for e in effects)]
 
 
 def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:

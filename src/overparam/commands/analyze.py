@@ -23,7 +23,7 @@ def run(cfg: DictConfig) -> None:
     import torch
     from hydra.core.hydra_config import HydraConfig
 
-    from overparam.analysis.collect import swept
+    from overparam.analysis.swept import swept
     from overparam.studies.study import study
 
     torch.set_num_threads(1)

@@ -21,11 +21,26 @@ def _report() -> int:
         action="store_true",
         help="save a W&B view of the sweep instead (needs wandb-workspaces)",
     )
+    own = parser.add_argument_group(
+        "a figure of your own, to <folder>/report/views/", "what is left out is chosen for you"
+    )
+    own.add_argument("--x", metavar="COLUMN", help="a swept key such as width, what was measured, or step")
+    own.add_argument(
+        "--y", metavar="COLUMN", help="what was measured, two with a comma; by itself test_error"
+    )
+    own.add_argument("--color", metavar="KEY", help="the swept key of the colours")
+    own.add_argument("--facet", metavar="KEY", help="the swept key of the panels")
     arguments = parser.parse_args()
     use_callers_files()
     folder = arguments.folder.resolve()
-    from overparam.analysis.report import report, workspace
+    from overparam.analysis.report import draw_view, report, workspace
+    from overparam.runs.views import View
 
+    view = View(arguments.x, arguments.y, arguments.color, arguments.facet)
+    if view != View():
+        for file in draw_view(folder, view):
+            print(file)
+        return 0
     if not arguments.workspace:
         report(folder)
         return 0

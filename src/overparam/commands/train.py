@@ -3,17 +3,19 @@
 import logging
 import sys
 import warnings
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from overparam.commands.start import start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
+from overparam.runs.choices import record_choices
 from overparam.runs.keys import refuse_unknown_keys
 from overparam.sweeps.jobs import PLANNED, planned_job
 
@@ -30,8 +32,10 @@ def run(cfg: DictConfig) -> float | None:
         if alone and HydraConfig.get().sweeper.get("max_run_seconds") is not None:
             raise ConfigError("hydra.sweeper.max_run_seconds is for the runs of a sweep: give -m")
         if not cfg.get("members"):  # what a sweep planned it has looked at
-            choices = HydraConfig.get().runtime.choices
-            refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
+            chosen: Any = OmegaConf.to_container(HydraConfig.get().runtime.choices)
+            groups = config_groups(GlobalHydra.instance().config_loader(), chosen)
+            refuse_unknown_keys(cfg, groups)
+            record_choices(cfg, chosen, groups)
         if alone:
             _hint_at_grid()
         return run_job(cfg, show=alone)

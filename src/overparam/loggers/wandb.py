@@ -82,7 +82,9 @@ class RunLogger(WandbLogger):
     def close(self, summary: Mapping[str, Any], weights: Path) -> None:
         """Do what `end` does, with a summary as summary.json has it."""
         self._send()
-        values = {key: value for key, value in summary.items() if key not in ("config", "measures")}
+        values = {
+            key: value for key, value in summary.items() if key not in ("config", "choices", "measures")
+        }
         self._tell(lambda: self.experiment.summary.update(values))
         if self.checkpoints:
             self._tell(lambda: self._keep(weights, summary["steps"]))

@@ -24,6 +24,7 @@ from overparam.packs.exact import (
 from overparam.packs.memory import Footprint, budget, footprint
 from overparam.packs.rows import PackKey, arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
+from overparam.runs.choices import CHOICES
 from overparam.training.build import Parts
 from overparam.training.fused import UNSEEN
 from overparam.training.module import SupervisedModule
@@ -181,7 +182,7 @@ def _family(cfg: DictConfig) -> str:
         if isinstance(value, dict):
             for name, child in value.items():
                 visit(f"{key}.{name}" if key else str(name), child)
-        elif key not in PACKABLE and key != "paths.run":
+        elif key not in PACKABLE and key != "paths.run" and not key.startswith(f"{CHOICES}."):
             values[key] = value
 
     visit("", OmegaConf.to_container(cfg, resolve=True))

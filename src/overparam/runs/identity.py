@@ -31,6 +31,8 @@ NOT_IDENTITY = {
     "objective",
     "retrain",
     "plan",
+    "report",
+    "choices",  # the names of files; the values they bring count
     "few_samples",  # what it limits counts
     "data.root",
     "data.download",

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.errors import ConfigError, did_you_mean
 from overparam.runs.identity import NOT_IDENTITY, TOP_LEVEL
+from overparam.runs.views import check_views
 
 KNOWN = TOP_LEVEL | {key for key in NOT_IDENTITY if "." not in key}
 SCATTERED = {
@@ -34,6 +35,7 @@ def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     """
     known = KNOWN | (set(groups) - SCATTERED)
     plain: Any = OmegaConf.to_container(cfg)
+    check_views(plain)
     refuse_filled_in(f"paths.{key}" for key, value in plain["paths"].items() if value is not None)
     for key in map(str, plain):
         others = [child for name, child in plain.items() if str(name) != key]

@@ -63,6 +63,7 @@ class Summary:
     warnings: list[str] = field(default_factory=list)  # why a number should not be taken for a finding
     measures: dict[str, Any] = field(default_factory=dict)  # what the configured measures add
     config: dict[str, Any] = field(default_factory=dict)  # flat config values that make the identity
+    choices: dict[str, Any] = field(default_factory=dict)  # what was chosen of each config group
     regime: Regime = field(init=False)  # see `regime`
 
     def __post_init__(self) -> None:

@@ -12,8 +12,9 @@ import polars as pl
 import torch
 from hydra.utils import get_method
 
-from overparam.analysis.collect import collect, swept
-from overparam.analysis.figures import save
+from overparam.analysis.collect import collect
+from overparam.analysis.drawing import save
+from overparam.analysis.swept import is_choice, swept
 from overparam.analysis.tables import write_csv
 from overparam.errors import ConfigError
 from overparam.models.pretrained import digest
@@ -74,7 +75,10 @@ def study(
     figure = knobs.pop("figure", None)
     knobs = typed(function, knobs, prefix="study.")
     code = hashlib.sha256(Path(inspect.getfile(function)).read_bytes()).hexdigest()[:16]
-    keys = [key for key in table.columns if is_config_key(key) and key not in VARIED[group]]
+    known = [key for key in table.columns if is_config_key(key) and key not in VARIED[group]]
+    keys = [
+        key for key in known if not is_choice(key)
+    ]  # equal values are one setting, whatever file they came from
     order = [key for key in ("seed", "n_train", "trainer.max_steps") if key in table.columns]
     rows = []
     for _, runs in table.sort(order).group_by(pl.col(keys).cast(pl.String), maintain_order=True):
@@ -99,7 +103,7 @@ def study(
             path.parent.mkdir(parents=True, exist_ok=True)
             if len(loaded) == len(identities):
                 write_json(path, {"runs": identities, "knobs": knobs, "rows": found})
-        common = {**runs.select(keys).row(0, named=True), "identity": identities[0]}
+        common = {**runs.select(known).row(0, named=True), "identity": identities[0]}
         rows += [{**common, **row} for row in found]
     if not rows:
         raise ConfigError(f"no run in {folder} could be studied: those that are finished are damaged")

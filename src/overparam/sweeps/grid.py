@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
+from overparam.runs.choices import record_choices
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
 from overparam.runs.keys import interpolations, refuse_filled_in, refuse_unknown_keys
 from overparam.runs.names import folder_name, logs_folder
@@ -112,11 +113,12 @@ class Composer:
         refuse_filled_in(values)
         choice = (*groups, None, *sorted(values))
         if choice not in self._templates:
-            cfg, known = compose_job(self.loader, self.master, groups)
+            cfg, chosen, known = compose_job(self.loader, self.master, groups)
             refuse_unknown_keys(cfg, known)
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
                 compose_job(self.loader, self.master, overrides)  # raises Hydra's own error about the key
+            record_choices(cfg, chosen, known)
             self._templates[choice] = _Template(cfg, list(values))
         return self._templates[choice], values
 

@@ -23,6 +23,7 @@ from overparam.allocator import keep_freed_memory
 from overparam.errors import ConfigError, Terminated, one_line
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.randomness import derive_seed
+from overparam.runs.choices import CHOICES
 from overparam.runs.code import finished_summary
 from overparam.runs.continued import STATE
 from overparam.runs.damage import CONFIG
@@ -339,6 +340,7 @@ def close_run(member: Member, wall_seconds: float) -> dict[str, Any]:
 def summarize(member: Member, wall_seconds: float) -> Summary:
     """Return the summary of a run from its metrics table, its data and its size."""
     cfg, run_dir, parts = member.cfg, member.run_dir, member.parts
+    plain: Any = OmegaConf.to_container(cfg)
     data, splits = parts.data, parts.data.splits()
     table = read_metrics(run_dir)
     rows = [row for row in table if "test_error" in row]
@@ -382,4 +384,5 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
             key: value for row in table for key, value in row.items() if key not in (*COLUMNS, "epoch")
         },
         config=without_secrets(flat_values(cfg)),
+        choices=plain.get(CHOICES, {}),
     )

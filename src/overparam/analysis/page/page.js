@@ -7,6 +7,9 @@ const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [
 // Student's t at 97.5% for 1, 2, ... degrees of freedom.
 const T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093, 2.086];
 const EPSILON = 0.1, SEEDS_FOR_A_BAND = 3, ROW = 24, STEP = "step";
+// As in the figures: along no other key is there an interpolation threshold; noise gets panels; dashes of further keys.
+const THRESHOLD_ALONG = ["model.width", "data.n_train", "params_per_sample", "params"], NOISE = "data.label_noise";
+const DASHES = [[], [6, 4], [2, 3]], MOST_PANELS = 6, MOST_TICKS = 24, FAILED = "failed";
 let data, N, shown = [], order = [], sortKey = null, sortDown = false, selected = -1, points = [], scales = null;
 
 async function load() {
@@ -37,14 +40,23 @@ function build() {
   $("counts").textContent = ["finished", "failed", "unfinished"].map((s) => `${count(s)} ${s}`).join(", ") + ` of ${N} runs`;
   for (const command of data.commands) $("commands").append(element("code", { textContent: command }), element("br"));
   for (const [key, value] of Object.entries(data.shared)) $("shared").append(element("dt", { textContent: key }), element("dd", { textContent: text(value) }));
-  const xs = [...data.keys.filter(isNumber), ...data.sizes.filter((k) => !data.keys.includes(k)), STEP];
+  const numbers = data.keys.filter(isNumber), names = data.keys.filter((k) => !isNumber(k));
+  const along = [...numbers.filter((k) => k !== NOISE), ...numbers.filter((k) => k === NOISE), ...names];
+  const sizes = data.sizes.filter((k) => !data.keys.includes(k));
+  const xs = along.length ? [...along, ...sizes, STEP] : [STEP, ...sizes]; // of a single setting there is only its training
   options("x", xs);
   options("y", data.quantities);
   options("color", ["", ...data.keys, "regime"]);
-  $("color").value = data.keys.find((k) => k !== xs[0]) || "";
+  options("facet", ["", ...data.keys]);
+  let others = data.keys.filter((k) => k !== xs[0]);
+  const fits = (k) => unique(column(k)).length <= MOST_PANELS;
+  const first = others.includes(NOISE) && fits(NOISE) ? NOISE : "";
+  $("color").value = others.find((k) => k !== first) || "";
+  others = others.filter((k) => k !== $("color").value);
+  $("facet").value = first || others.find(fits) || "";
   suggestLog();
   for (const key of [...data.keys, "regime", "status"]) addFilter(key);
-  for (const id of ["logx", "y", "logy", "color", "dots"]) $(id).onchange = draw;
+  for (const id of ["logx", "y", "logy", "color", "facet", "dots"]) $(id).onchange = draw;
   $("x").onchange = () => { suggestLog(); draw(); };
   $("reset").onclick = () => {
     for (const input of $("filters").querySelectorAll("input")) input.type === "checkbox" ? (input.checked = true) : (input.value = "");
@@ -69,7 +81,7 @@ function options(id, keys) {
 }
 
 function suggestLog() {
-  const values = $("x").value === STEP ? [1, 1000] : column($("x").value).filter((v) => v !== null);
+  const values = $("x").value === STEP ? [1, 1000] : isNumber($("x").value) ? column($("x").value).filter((v) => v !== null) : [0];
   const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   $("logx").checked = low > 0 && high / low > 8;
   if ($("x").value === STEP && !$("color").value) $("color").value = data.keys[0] || "";
@@ -117,10 +129,10 @@ function update() {
 }
 
 // Runs that differ in seeds only are one setting; `skip` is the key along the horizontal axis.
-function settings(skip) {
+function settings(skip, runs = shown) {
   const keys = data.keys.filter((k) => k !== skip).map(column);
   const groups = new Map();
-  for (const i of shown) {
+  for (const i of runs) {
     const id = JSON.stringify(keys.map((c) => c[i]));
     if (!groups.has(id)) groups.set(id, []);
     groups.get(id).push(i);
@@ -162,125 +174,127 @@ function* evaluations(run, quantity) {
   if (values) for (let r = data.steps.start[run]; r < data.steps.start[run + 1]; r++) yield [data.steps.step[r], values[r]];
 }
 
-function draw() {
-  const x = $("x").value, y = $("y").value, colors = colorOf();
-  const numeric = data.keys.filter(isNumber);
-  const groups = settings(data.keys.includes(x) ? x : x === STEP ? null : numeric[0]);
-  const overSteps = x === STEP && data.steps.quantities[y];
-  const lines = groups.slice(0, 400).map((runs) => {
-    const pairs = overSteps ? runs.flatMap((i) => [...evaluations(i, y)].filter(([s]) => s > 0)) : runs.map((i) => [column(x === STEP ? "steps" : x)[i], column(y)[i]]);
-    return { runs, color: colors.of(runs[0]), curve: means(pairs) };
-  });
-  points = overSteps ? [] : shown.map((i) => ({ run: i, x: column(x === STEP ? "steps" : x)[i], y: column(y)[i] })).filter((p) => p.x !== null && p.y !== null);
-  const xs = [], ys = [];
-  for (const l of lines) for (const c of l.curve) { xs.push(c.x); ys.push(c.mean + c.half); ys.push(c.mean); }
-  if ($("dots").checked) for (const p of points) { xs.push(p.x); ys.push(p.y); }
-  const context = prepare($("chart"));
-  scales = axes(context, xs, ys, $("logx").checked, $("logy").checked, name(x), name(y));
-  const { X, Y } = scales;
-  context.beginPath();
-  context.rect(scales.left, scales.top, scales.right - scales.left, scales.bottom - scales.top);
-  context.clip();
-  if ($("dots").checked) for (const p of points) {
-    context.fillStyle = colors.of(p.run);
-    context.globalAlpha = points.length > 2000 ? 0.25 : 0.5;
-    context.fillRect(X(p.x) - 1.5, Y(p.y) - 1.5, 3, 3);
-  }
-  for (const line of lines) {
-    if (lines.length <= 12) {
-      context.globalAlpha = 0.15; context.fillStyle = line.color; context.beginPath();
-      line.curve.forEach((c) => context.lineTo(X(c.x), Y(c.mean + c.half)));
-      [...line.curve].reverse().forEach((c) => context.lineTo(X(c.x), Y(c.mean - c.half)));
-      context.fill();
-    }
-    stroke(context, line.curve.map((c) => [X(c.x), Y(c.mean)]), line.color, lines.length > 40 ? 0.5 : 1, 1.6, []);
-  }
-  if (!overSteps && groups.length <= 7) for (const line of lines) threshold(context, line, x, X);
-  if (selected >= 0 && !overSteps) {
-    const p = points.find((q) => q.run === selected);
-    if (p) { context.globalAlpha = 1; context.strokeStyle = "#000"; context.beginPath(); context.arc(X(p.x), Y(p.y), 6, 0, 7); context.stroke(); }
-  }
-  const items = colors.values.slice(0, 24).map((v, i) => { const mark = element("i"); mark.style.background = colors.pick(i); return element("span", {}, mark, `${name($("color").value)} ${v === null ? "none" : text(v)}`); });
-  $("legend").replaceChildren(...items, element("span", { textContent: groups.length > 7 ? "" : "dotted: interpolation threshold (train error 0.1)" }));
+// The values of a key get panels, those that are shown.
+function panels() {
+  const key = $("facet").value === $("x").value ? "" : $("facet").value;
+  if (!key) return [["", shown]];
+  const values = column(key), inView = unique(shown.map((i) => values[i]));
+  return (inView.length ? inView : [null]).map((v) => [`${name(key)} ${v === null ? "none" : text(v)}`, shown.filter((i) => values[i] === v)]);
 }
 
-function threshold(context, line, x, X) {
+// Dashes of the keys that are neither axis nor colour nor panel, by combination.
+function dashOf(x) {
+  const rest = data.keys.filter((k) => ![x, $("color").value, $("facet").value].includes(k));
+  const say = (i) => rest.map((k) => `${name(k)} ${column(k)[i] === null ? "none" : text(column(k)[i])}`).join(", ");
+  const combinations = rest.length ? unique(shown.map(say)) : [];
+  return { combinations, of: (run) => DASHES[Math.max(0, combinations.indexOf(say(run))) % DASHES.length] };
+}
+
+function draw() {
+  const x = $("x").value, y = $("y").value, colors = colorOf();
+  const overSteps = x === STEP && data.steps.quantities[y], names = x === STEP || isNumber(x) ? null : unique(column(x));
+  const at = (i) => names ? names.indexOf(column(x)[i]) : column(x === STEP ? "steps" : x)[i];
+  // Over steps or a measured size each setting is a line of its own, but for the key that the size grows with.
+  const skip = data.keys.includes(x) ? x : x === STEP ? null : data.keys.filter(isNumber)[0];
+  const dashes = dashOf(skip), context = prepare($("chart")), all = panels(), width = context.canvas.getBoundingClientRect().width / all.length;
+  points = []; scales = null;
+  const drawings = all.map(([title, runs]) => {
+    const lines = settings(skip, runs).slice(0, 400).map((own) => {
+      const pairs = overSteps ? own.flatMap((i) => [...evaluations(i, y)].filter(([s]) => s > 0)) : own.map((i) => [at(i), column(y)[i]]);
+      return { runs: own, color: colors.of(own[0]), dash: dashes.of(own[0]), curve: means(pairs) };
+    });
+    const own = overSteps ? [] : runs.map((i) => ({ run: i, x: at(i), y: column(y)[i] })).filter((p) => p.x !== null && p.x !== undefined && p.y !== null);
+    return { title, lines, runs, points: own };
+  });
+  const xs = [], ys = [];
+  for (const d of drawings) {
+    for (const l of d.lines) for (const c of l.curve) { xs.push(c.x); ys.push(c.mean + c.half); ys.push(c.mean); }
+    if ($("dots").checked) for (const p of d.points) { xs.push(p.x); ys.push(p.y); }
+  }
+  if (names) xs.push(-0.5, names.length - 0.5);
+  const swept = data.keys.includes(x) && !names ? unique(column(x)).filter((v) => v !== null) : [];
+  const marks = names ? names.map((v, i) => [i, v === null ? "none" : text(v)]) : swept.length && swept.length <= MOST_TICKS ? swept.map((v) => [v, text(v)]) : null;
+  const count = drawings.reduce((n, d) => n + d.lines.length, 0);
+  drawings.forEach((d, k) => {
+    const own = axes(context, xs, ys, $("logx").checked && !names, $("logy").checked, name(x), k ? "" : name(y), { left: k * width, width, marks, title: d.title });
+    scales = scales || own;
+    d.points.forEach((p) => points.push(Object.assign(p, { scales: own })));
+    drawPanel(context, d, own, colors, !names, count, overSteps, x, at);
+  });
+  const items = colors.values.slice(0, 24).map((v, i) => { const mark = element("i"); mark.style.background = colors.pick(i); return element("span", {}, mark, `${name($("color").value)} ${v === null ? "none" : text(v)}`); });
+  dashes.combinations.slice(0, 12).forEach((c, i) => items.push(element("span", { textContent: `${["solid", "dashed", "dotted"][i % 3]}: ${c}` })));
+  const seeds = unique(drawings.flatMap((d) => settings(x === STEP || data.sizes.includes(x) ? skip : null, d.runs)).map((runs) => runs.length));
+  const range = seeds.length > 1 ? `${seeds[0]} to ${seeds[seeds.length - 1]}` : `${seeds[0] || 0}`;
+  items.push(element("span", { textContent: `runs of a setting: ${range}` }));
+  if (THRESHOLD_ALONG.includes(x) && count <= 14) items.push(element("span", { textContent: "dotted upright: interpolation threshold (train error 0.1)" }));
+  if (shown.some((i) => column("status")[i] === FAILED)) items.push(element("span", { textContent: "× all runs failed" }));
+  $("legend").replaceChildren(...items);
+}
+
+function drawPanel(context, panel, own, colors, joined, count, overSteps, x, at) {
+  const { X, Y } = own;
+  context.save();
+  context.beginPath();
+  context.rect(own.left, own.top, own.right - own.left, own.bottom - own.top);
+  context.clip();
+  const size = points.length > 2000 ? 3 : 6;
+  if ($("dots").checked) for (const p of panel.points) {
+    context.fillStyle = colors.of(p.run);
+    context.globalAlpha = points.length > 2000 ? 0.25 : 0.6;
+    context.fillRect(X(p.x) - size / 2, Y(p.y) - size / 2, size, size);
+  }
+  panel.lines.forEach((line, place) => {
+    context.globalAlpha = 1; context.fillStyle = line.color;
+    if (!joined || line.curve.length === 1) {
+      for (const c of line.curve) {
+        context.beginPath(); context.arc(X(c.x), Y(c.mean), 5, 0, 7); context.fill();
+        stroke(context, [[X(c.x), Y(c.mean - c.half)], [X(c.x), Y(c.mean + c.half)]], line.color, 1, 1.6, []);
+      }
+    } else {
+      if (count <= 12) {
+        context.globalAlpha = 0.15; context.beginPath();
+        line.curve.forEach((c) => context.lineTo(X(c.x), Y(c.mean + c.half)));
+        [...line.curve].reverse().forEach((c) => context.lineTo(X(c.x), Y(c.mean - c.half)));
+        context.fill();
+      }
+      stroke(context, line.curve.map((c) => [X(c.x), Y(c.mean)]), line.color, count > 40 ? 0.5 : 1, 1.6, line.dash);
+    }
+    if (THRESHOLD_ALONG.includes(x) && count <= 14) threshold(context, line, x, own);
+    if (!overSteps) for (const [where, runs] of byPlace(line.runs, at)) {
+      if (runs.every((i) => column("status")[i] === FAILED)) cross(context, X(where), own.bottom - 8 - 10 * (place % 8), line.color);
+    }
+  });
+  context.restore();
+  const p = overSteps ? null : panel.points.find((q) => q.run === selected);
+  if (p) { context.globalAlpha = 1; context.strokeStyle = "#000"; context.lineWidth = 1; context.beginPath(); context.arc(X(p.x), Y(p.y), 7, 0, 7); context.stroke(); }
+}
+
+function byPlace(runs, at) {
+  const places = new Map();
+  for (const i of runs) if (at(i) !== null && at(i) !== undefined) places.set(at(i), [...(places.get(at(i)) || []), i]);
+  return places;
+}
+
+function cross(context, x, y, color) {
+  for (const side of [-1, 1]) stroke(context, [[x - 4, y - 4 * side], [x + 4, y + 4 * side]], color, 1, 2, []);
+}
+
+// The smallest x from which on the training error stays small; along n the largest up to which it is.
+function threshold(context, line, x, own) {
   const curve = means(line.runs.map((i) => [column(x)[i], column("train_error")[i]]));
+  if (x === "data.n_train") curve.reverse();
   let last = -1;
   curve.forEach((c, k) => { if (c.mean > EPSILON) last = k; });
   if (last < 0 || last === curve.length - 1) return;
-  const at = X(curve[last + 1].x);
-  stroke(context, [[at, scales.top], [at, scales.bottom]], line.color, 0.8, 1, [2, 3]);
-}
-
-function prepare(canvas) {
-  const ratio = window.devicePixelRatio || 1, box = canvas.getBoundingClientRect();
-  canvas.width = box.width * ratio; canvas.height = box.height * ratio;
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.font = "12px system-ui, sans-serif";
-  return context;
-}
-
-function stroke(context, path, color, alpha, width, dash) {
-  context.globalAlpha = alpha; context.strokeStyle = color; context.lineWidth = width; context.setLineDash(dash);
-  context.beginPath();
-  path.forEach(([a, b]) => context.lineTo(a, b));
-  context.stroke();
-  context.setLineDash([]);
-}
-
-function ticks(low, high, isLog) {
-  if (isLog) {
-    const all = [];
-    for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) for (const m of high / low < 1000 ? [1, 2, 5] : [1]) all.push(m * 10 ** e);
-    return all.filter((v) => v >= low * 0.999 && v <= high * 1.001);
-  }
-  const raw = (high - low) / 6 || 1, power = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((m) => m * power >= raw) * power;
-  const all = [];
-  for (let v = Math.ceil(low / step) * step; v <= high + step * 1e-6; v += step) all.push(Math.abs(v) < step * 1e-6 ? 0 : v);
-  return all;
-}
-
-function axes(context, xs, ys, wantLogX, wantLogY, labelX, labelY) {
-  const canvas = context.canvas.getBoundingClientRect(), left = 62, right = canvas.width - 12, top = 12, bottom = canvas.height - 44;
-  const range = (values, isLog) => {
-    let low = Infinity, high = -Infinity;
-    for (const v of values) if (!isLog || v > 0) { if (v < low) low = v; if (v > high) high = v; }
-    if (!(low <= high)) [low, high] = isLog ? [0.1, 1] : [0, 1];
-    return low === high ? (isLog ? [low / 2, high * 2] : [low - 0.5, high + 0.5]) : [low, high];
-  };
-  const [x0, x1] = range(xs, wantLogX);
-  let [y0, y1] = range(ys, wantLogY);
-  if (!wantLogY && y0 > 0) y0 = 0;
-  const place = (low, high, isLog, a, b, pad) => {
-    const f = isLog ? (v) => Math.log(Math.max(v, low * 1e-3)) : (v) => v;
-    return (v) => a + pad + ((f(v) - f(low)) / (f(high) - f(low))) * (b - a - 2 * pad);
-  };
-  const X = place(x0, x1, wantLogX, left, right, 10), Y = place(y0, y1, wantLogY, bottom, top, 0);
-  context.globalAlpha = 1; context.fillStyle = "#333"; context.strokeStyle = "#e4e4e4"; context.lineWidth = 1;
-  context.textAlign = "center"; context.textBaseline = "top";
-  let edge = -Infinity;
-  for (const v of ticks(x0, x1, wantLogX)) {
-    stroke(context, [[X(v), top], [X(v), bottom]], "#eee", 1, 1, []);
-    if (X(v) - edge > 36) { context.fillText(text(v), X(v), bottom + 6); edge = X(v); }
-  }
-  context.fillText(labelX, (left + right) / 2, bottom + 24);
-  context.textAlign = "right"; context.textBaseline = "middle";
-  for (const v of ticks(y0, y1, wantLogY)) {
-    stroke(context, [[left, Y(v)], [right, Y(v)]], "#eee", 1, 1, []);
-    context.fillText(text(v), left - 6, Y(v));
-  }
-  stroke(context, [[left, top], [left, bottom], [right, bottom]], "#555", 1, 1, []);
-  context.save(); context.translate(14, (top + bottom) / 2); context.rotate(-Math.PI / 2); context.textAlign = "center"; context.fillText(labelY, 0, 0); context.restore();
-  return { X, Y, left, right, top, bottom };
+  const at = own.X(curve[last + 1].x);
+  stroke(context, [[at, own.top], [at, own.bottom]], line.color, 0.8, 1, [2, 3]);
 }
 
 function nearest(event) {
   const box = $("chart").getBoundingClientRect(), mx = event.clientX - box.left, my = event.clientY - box.top;
   let best = null, least = 20 * 20;
   for (const p of points) {
-    const d = (scales.X(p.x) - mx) ** 2 + (scales.Y(p.y) - my) ** 2;
+    const d = (p.scales.X(p.x) - mx) ** 2 + (p.scales.Y(p.y) - my) ** 2;
     if (d < least) { least = d; best = p; }
   }
   return best;
