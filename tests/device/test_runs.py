@@ -92,13 +92,17 @@ def test_callbacks_that_wait_train_as_on_the_cpu(tmp_path, in_device_process, ca
 
 
 DROPOUT = ["model=wide_resnet", "model.width=1", "model.depth=10", "model.dropout=0.3", BATCHES]
+LARGE = (
+    "data.n_train=120",
+    "data.batch_size=100",
+)  # a pack evaluates as many samples at once as a step takes
 KILLED = {
     "dropout": [DROPOUT],
     "dropout, steps one by one": [[*DROPOUT, "trainer.fused_steps=false"]],
     "mixup": [[BATCHES, "module=mixup"]],
     "a moving average": [[BATCHES, "callbacks=[ema]", "scheduler=cosine"]],
     "a pack": [[BATCHES, "model.norm=batch", f"model.width={width}"] for width in (2, 3)],
-    "a pack through vmap": [[*CNN, "optimizer=sgd", f"seed={seed}"] for seed in (0, 1)],
+    "a pack through vmap": [[*CNN, *LARGE, "optimizer=sgd", f"seed={seed}"] for seed in (0, 1)],
 }
 
 
@@ -114,13 +118,8 @@ def test_what_is_drawn_on_the_host_leaves_the_devices_generator(in_device_proces
 
 
 def test_measures_do_not_change_the_training_that_they_look_at(tmp_path, in_device_process):
-    looked = [
-        *DROPOUT,
-        "measures=[norms,hessian]",
-        "measures.norms.at=evaluations",
-        "measures.hessian.samples=5",
-    ]
-    looked += ["measures.hessian.trace_products=3", "measures.hessian.at=evaluations"]
+    # The first evaluation then builds the network at step 0 again.
+    looked = [*DROPOUT, "measures=norms", "measures.norms.at=evaluations"]
     plain = in_device_process(trained_weights, DROPOUT, str(tmp_path / "plain"))
     with_measures = in_device_process(trained_weights, looked, str(tmp_path / "looked"))
     assert all((plain[name] == with_measures[name]).all() for name in plain)

@@ -25,7 +25,7 @@ from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
 from overparam.runs.summary import Summary
-from overparam.training.build import assemble
+from overparam.training.build import assemble, resolve
 from overparam.training.evaluation import COLUMNS, Evaluation
 from overparam.training.run import train
 from tests.conftest import compose_config
@@ -263,11 +263,13 @@ def _differences(cfg: DictConfig, moved: DictConfig, expected: Any, result: Any)
         if not _same(expected.get(key), result.get(key))
     ]
     rows = [
-        [row[key] for row in read_metrics(run_directory(c)) for key in COLUMNS if key in row]
+        [row[key] for row in read_metrics(run_directory(resolve(c))) for key in COLUMNS if key in row]
         for c in (cfg, moved)
     ]
     found += ["metrics.csv"] * (not all(map(_same, *rows)) or len(rows[0]) != len(rows[1]))
-    ours, theirs = (torch.load(run_directory(c) / "weights.pt", weights_only=True) for c in (cfg, moved))
+    ours, theirs = (
+        torch.load(run_directory(resolve(c)) / "weights.pt", weights_only=True) for c in (cfg, moved)
+    )
     return found + [key for key, value in ours.items() if not torch.equal(value, theirs[key])]
 
 
