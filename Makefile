@@ -4,12 +4,15 @@
 #                    (root on Debian; installs both)
 # make claims        the studies of configs/claim/, and the ledger of their verdicts
 # make bench         the benchmarks, as ratios, into the README's table
+# make test-gpu      the tests that need a CUDA GPU, on a machine whose PYTHON has a torch with CUDA, and
+# make bench-gpu     the benchmarks of the GPU. Neither needs a network: what else they need comes from WHEELS, a folder
+#                    that `make wheels` fills elsewhere with the same Python
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-engines claims bench check format clean
+.PHONY: demo test test-engines test-gpu claims bench bench-gpu wheels check format clean
 
 demo: $(READY)
 	$(BIN)/python scripts/train.py -m experiment=model_wise hydra/launcher=local
@@ -28,6 +31,30 @@ claims: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench --write README.md
 
+# A GPU machine's torch is its own, and its torchvision the one made for that torch (0.26 for 2.11).
+WHEELS ?= wheels
+TORCHVISION ?= torchvision==0.26.0
+SITE := .gpu-site
+GPU := PYTHONPATH=$(CURDIR)/src:$(CURDIR)/$(SITE) $(PYTHON)
+OTHERS := torch|torchvision|ray|hydra-ray-launcher|selenium|mypy|ruff|pre-commit
+
+wheels:
+	mkdir -p $(WHEELS)
+	grep -vE '^(#|($(OTHERS))==)' requirements.lock > $(WHEELS)/requirements.txt
+	echo '$(TORCHVISION)' >> $(WHEELS)/requirements.txt
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -w $(WHEELS) -r $(WHEELS)/requirements.txt
+
+$(SITE)/.ready: $(WHEELS)/requirements.txt
+	rm -rf $(SITE)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --find-links $(WHEELS) --target $(SITE) -r $<
+	@touch $@
+
+test-gpu: $(SITE)/.ready
+	$(GPU) -m pytest -m gpu -n0 -rs
+
+bench-gpu: $(SITE)/.ready
+	$(GPU) -m tests.bench --only gpu,memory
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +72,4 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SITE) .pytest_cache .mypy_cache .ruff_cache

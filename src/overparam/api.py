@@ -92,7 +92,8 @@ def train(cfg: DictConfig | str | Sequence[str]) -> dict[str, Any]:
         cfg = compose(cfg)
     use_callers_files()
     threads = torch.get_num_threads()
-    with warnings.catch_warnings(), torch.random.fork_rng(range(torch.cuda.device_count())):
+    gpus = range(0 if cfg.trainer.accelerator == "cpu" else torch.cuda.device_count())
+    with warnings.catch_warnings(), torch.random.fork_rng(gpus, device_type="cuda"):
         warnings.filterwarnings("ignore", module="lightning")
         try:
             return train_run(cfg)

@@ -20,6 +20,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from overparam.randomness import forked
+
 __all__ = [
     "FakeTensorMode",
     "MemTracker",
@@ -114,7 +116,7 @@ def has_batch_norm(net: nn.Module) -> bool:
 @contextmanager
 def fake_tensors() -> Iterator[None]:
     """Make tensors with shapes, dtypes and lifetimes, but without memory or values."""
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.random.fork_rng(devices=[]):
+    with FakeTensorMode(allow_non_fake_inputs=True), forked():
         yield
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tests.bench import collecting, memory, pipeline, shares, startup, step, sweep
+from tests.bench import collecting, gpu, memory, pipeline, shares, startup, step, sweep
 from tests.bench.pairs import DEVICE
 from tests.bench.plot import draw
 
@@ -26,6 +26,8 @@ PARTS = {
     "collecting": collecting.run,
     "memory": memory.run,
 }
+if DEVICE.type == "cuda":
+    PARTS["gpu"] = gpu.run
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ import copy
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,31 +102,36 @@ def prepared(
 def by_hand(workload: Workload, folder: Path) -> None:
     """The loop a careful person writes: data as tensors, no DataLoader, evaluation at the same steps."""
     for cfg, net, data in prepared(workload, folder):
-        x, y = data.train.inputs().to(DEVICE), data.train.y.to(DEVICE)
-        test_x, test_y = data.test.inputs().to(DEVICE), data.test.y.to(DEVICE)
-        optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
-        evaluated, order = set(log_spaced_steps(workload.steps, 10)), torch.randperm(len(x), device=DEVICE)
-        start = 0
-        for step in range(1, workload.steps + 1):
-            if data.batch_size == len(x):
-                batch, target = x, y
-            else:
-                if start + data.batch_size > len(x):
-                    start, order = 0, torch.randperm(len(x), device=DEVICE)
-                index = order[start : start + data.batch_size]
-                start += data.batch_size
-                batch, target = x[index], y[index]
-            optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(net(batch), target).backward()
-            optimizer.step()
-            if step in evaluated:
-                net.eval()
-                with torch.no_grad():
-                    for inputs, labels in ((x, y), (test_x, test_y)):
-                        outputs = net(inputs)
-                        (outputs.argmax(1) != labels).float().mean().item()
-                        torch.nn.functional.cross_entropy(outputs, labels).item()
-                net.train()
+        loop(cfg, net, data)
+
+
+def loop(cfg: DictConfig, net: torch.nn.Module, data: PoolDataModule) -> None:
+    """Train one run as it is written by hand."""
+    x, y = data.train.inputs().to(DEVICE), data.train.y.to(DEVICE)
+    test_x, test_y = data.test.inputs().to(DEVICE), data.test.y.to(DEVICE)
+    optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
+    steps, order = cfg.trainer.max_steps, torch.randperm(len(x), device=DEVICE)
+    evaluated, start = set(log_spaced_steps(steps, 10)), 0
+    for step in range(1, steps + 1):
+        if data.batch_size == len(x):
+            batch, target = x, y
+        else:
+            if start + data.batch_size > len(x):
+                start, order = 0, torch.randperm(len(x), device=DEVICE)
+            index = order[start : start + data.batch_size]
+            start += data.batch_size
+            batch, target = x[index], y[index]
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(batch), target).backward()
+        optimizer.step()
+        if step in evaluated:
+            net.eval()
+            with torch.no_grad():
+                for inputs, labels in ((x, y), (test_x, test_y)):
+                    outputs = net(inputs)
+                    (outputs.argmax(1) != labels).float().mean().item()
+                    torch.nn.functional.cross_entropy(outputs, labels).item()
+            net.train()
 
 
 class Plain(L.LightningModule):
@@ -173,7 +178,8 @@ def plain_lightning(workload: Workload, folder: Path) -> None:
         trainer.fit(Plain(net, cfg.optimizer.lr), *loaders)
 
 
-WAYS: dict[str, Callable[[Workload, Path], None]] = {
+Way = Callable[[Workload, Path], None]
+WAYS: dict[str, Way] = {
     "packed": packed,
     "unpacked": unpacked,
     "by hand": by_hand,
@@ -185,8 +191,8 @@ WAYS: dict[str, Callable[[Workload, Path], None]] = {
 SAMPLED = ("unpacked", "plain Lightning")
 
 
-def seconds(way: str, workload: Workload) -> float:
-    """Return the wall time of the sweep, one way."""
+def seconds(way: str, workload: Workload, ways: Mapping[str, Way] | None = None) -> float:
+    """Return the wall time of the sweep, one way; of `WAYS` if no others are given."""
     logging.getLogger("overparam").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.set_num_threads(THREADS)
@@ -195,7 +201,7 @@ def seconds(way: str, workload: Workload) -> float:
     measured = replace(workload, seeds=1, widths=workload.widths[1::4]) if way in SAMPLED else workload
     with tempfile.TemporaryDirectory() as folder:
         started = clock()
-        WAYS[way](measured, Path(folder))
+        (ways or WAYS)[way](measured, Path(folder))
         runs = len(workload.widths) * workload.seeds / (len(measured.widths) * measured.seeds)
         return (clock() - started - uncounted) * runs
 

@@ -18,6 +18,8 @@ CHUNK = 32  # optimizer steps handed to the trainer at a time: its own loop then
 # takes them fresh from the system each time. Like CHUNK it must not depend on the device or the number of
 # processes: a run may be resumed on others, and Lightning counts chunks.
 CHUNK_BYTES = 2**21
+# Devices that read the host's memory as it is, or that nothing is copied to in the background.
+UNPINNED = ("cpu", "mps")
 
 
 @lru_cache(maxsize=4)  # a chunk seldom spans more than two epochs; a longer one only recomputes
@@ -142,6 +144,7 @@ class ChunkLoader:
         num_workers: int | None = None,
     ) -> None:
         self.x, self.y, self.order, self.step = x, y, order, step
+        self.labels = y if num_workers is None else y.cpu()
         self.augmentation, self.normalization = augmentation, normalization
         self.num_workers = num_workers
         size = CHUNK
@@ -173,17 +176,16 @@ class ChunkLoader:
 
     def _same_batch(self, bounds: list[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
         share = slice(self.order.rank, None, self.order.world)
-        x, y = self.x[share].to(self.y.device), self.y[share]
+        x, y = to_device(self.x[share], self.y.device), self.y[share]
         x = x if self.normalization is None else self.normalization(x)
         for start, stop in bounds:
             yield x.expand(stop - start, *x.shape), y.expand(stop - start, *y.shape)
 
     def _chunks(self, bounds: list[tuple[int, int]]) -> "Iterator[tuple[Tensor, Tensor]]":
+        gather = Gather(self.x, self.labels, self.order, bounds)
         if self.num_workers is None:
-            gather = Gather(self.x, self.y, self.order, bounds)
             return (gather[i] for i in range(len(bounds)))
-        gather = Gather(self.x, self.y.cpu(), self.order, bounds)
-        pin = self.y.device.type == "cuda"
+        pin = self.y.device.type not in UNPINNED
         return iter(DataLoader(gather, batch_size=None, num_workers=self.num_workers, pin_memory=pin))
 
 
@@ -206,5 +208,7 @@ class OneByOne:
 
 
 def to_device(t: Tensor, device: torch.device) -> Tensor:
-    """Return a host tensor on `device`, without the host waiting for a GPU."""
-    return t.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else t.to(device)
+    """Return a tensor on `device`, without the host waiting for a GPU."""
+    if t.device == device or device.type in UNPINNED:
+        return t.to(device)
+    return t.pin_memory().to(device, non_blocking=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from overparam.data.module import Split
-from overparam.randomness import generator
+from overparam.randomness import forked, generator
 
 MEASURED = 2048  # samples that measures, which want tensors, are given of a stream
 
@@ -32,7 +32,7 @@ class StreamSplit:
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, None]]:
         """Iterate (x, y, noisy, None) in the loader's own batches; nothing is known to be noisy."""
-        with isolate_rng():
+        with isolate_rng(include_cuda=False), forked(self.device):
             left = self.samples
             for x, y in in_order(self.loader(), self.samples):
                 x, y = (part[:left].to(self.device, non_blocking=True) for part in (x, y))
@@ -112,7 +112,7 @@ class StreamedData:
         self.smallest_batch = left_over or self.batch_size
         shape, task, outputs = said("input_shape"), said("task"), said("num_outputs", "num_classes")
         if shape is None or task is None or outputs is None:
-            with isolate_rng():
+            with isolate_rng(include_cuda=False):  # a sweep's first process, which needs no GPU
                 x, y = next(iter(in_order(loader, 1)))
             shape = shape or tuple(x.shape[1:])
             task = task or ("regression" if y.is_floating_point() else "classification")

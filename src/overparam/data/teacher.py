@@ -6,7 +6,7 @@ import torch
 
 from overparam.data.module import Pool, PoolDataModule, Task
 from overparam.models.mlp import MLP
-from overparam.randomness import derive_seed, generator
+from overparam.randomness import derive_seed, drawing, generator
 from overparam.ranges import PositiveInt
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -57,8 +57,7 @@ class Teacher(PoolDataModule):
 
     def load(self) -> Pool:
         """Draw the teacher, the pool and the test set."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self.seed, "teacher"))
+        with drawing(derive_seed(self.seed, "teacher")):
             teacher = MLP(self.input_shape, self.num_outputs, self.teacher_width).double()
 
         def draw(stream: str, size: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from overparam.data.digits import Digits
 from overparam.models.random_features import RandomFeatures
-from overparam.randomness import derive_seed
+from overparam.randomness import derive_seed, drawing
 
 
 def random_features(
@@ -49,8 +49,7 @@ def random_features(
             for penalty in penalties
         }
         for width in widths:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive_seed(seed, "init"))
+            with drawing(derive_seed(seed, "init")):
                 net = RandomFeatures(data.input_shape, data.num_outputs, width, sigma=sigma)
             for penalty in penalties:
                 net.solve(data.train.x, targets, penalty)

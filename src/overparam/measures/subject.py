@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from overparam.data.module import Split
+from overparam.randomness import drawing
 from overparam.runs.summary import Summary
 
 log = logging.getLogger(__name__)
@@ -93,10 +94,8 @@ def run_measures(
     row: dict[str, float] = {}
     failures = []
     reserved = {field.name for field in fields(Summary)}
-    devices = [subject.train.y.device] if subject.train.y.device.type == "cuda" else []
     for name, measure in measures.items():
-        with torch.random.fork_rng(devices=devices), torch.enable_grad():
-            torch.manual_seed(seed)
+        with drawing(seed, subject.train.y.device), torch.enable_grad():
             try:
                 values = measure(subject)
                 if taken := (row.keys() | reserved) & values.keys():

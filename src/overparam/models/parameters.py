@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from overparam.errors import ConfigError
+from overparam.randomness import forked
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ def without_memory(build: Callable[[], T]) -> T:
     except (RuntimeError, ConfigError) as error:
         if isinstance(error, ConfigError) and not isinstance(error.__cause__, RuntimeError):
             raise  # a mistake of the config's
-        with torch.random.fork_rng(devices=[]):
+        with forked():
             return build()
 
 

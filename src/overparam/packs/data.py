@@ -102,7 +102,7 @@ class PackDataModule(L.LightningDataModule):
         splits = [member.splits()[name] for member in self.members]
         lengths = [len(split) for split in splits]
         y, noisy = (stack_padded([getattr(split, part) for split in splits]) for part in ("y", "noisy"))
-        return Labels(y, noisy, sample_mask(lengths).to(y.device))
+        return Labels(y, noisy, to_device(sample_mask(lengths), y.device))
 
     def train_dataloader(self) -> Any:
         """Return the remaining steps of the run."""

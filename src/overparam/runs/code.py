@@ -25,6 +25,8 @@ PROVENANCE = "provenance.json"
 CALLER = "OVERPARAM_CALLER"  # environment variable: the folder a person gave the command in
 PACKAGE = Path(__file__).parents[1]
 AFTERWARDS = ("analysis", "claims", "exact", "studies")  # rooms of the package that no training imports
+STANDARD_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+SITES = {"site-packages", "dist-packages"}
 BESIDE = ("tests", "scripts")  # folders of a repository that no training imports
 
 
@@ -61,9 +63,7 @@ def untracked_sources(names: Iterable[str]) -> dict[str, str]:
     In use are modules that this process has imported, the lab's package, and the files of `sources`, by name.
     """
     loaded = {str(getattr(module, "__file__", "")) for module in list(sys.modules.values())}
-    files = {
-        Path(file).resolve() for file in loaded if file.endswith(".py") and not _is_installed(Path(file))
-    }
+    files = {Path(file).resolve() for file in loaded if file.endswith(".py") and not _is_installed(file)}
     files |= {found[1].resolve() for name in names if (found := _found(name.removesuffix(".py").split("/")))}
     files |= {file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] not in AFTERWARDS}
     hashes = {}
@@ -221,12 +221,12 @@ def _file_of(target: str) -> str | None:
     if top == PACKAGE.name or found is None:
         return None
     name, file = found
-    return None if _is_installed(file) else name
+    return None if _is_installed(str(file)) else name
 
 
-def _is_installed(file: Path) -> bool:
-    is_pythons = str(file).startswith(sysconfig.get_path("stdlib") + os.sep)
-    return is_pythons or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+@cache  # every run of a sweep asks it of each of the thousands of modules that are imported
+def _is_installed(file: str) -> bool:
+    return file.startswith(STANDARD_LIBRARY) or not SITES.isdisjoint(Path(file).parts)
 
 
 def _found(parts: list[str]) -> tuple[str, Path] | None:

@@ -4,13 +4,12 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from overparam.errors import ConfigError
-from overparam.randomness import derive_seed
+from overparam.randomness import derive_seed, drawing
 from overparam.training.build import build_trainer
 from overparam.training.finished import FinishedRun
 from overparam.training.fused import may_fuse
@@ -51,10 +50,9 @@ def retrain(
         if call is not None and trainer.global_step in steps:
             call(trained)
 
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(run.cfg.seed, "dropout"))
-        callbacks = [LambdaCallback(on_train_batch_end=after_step)]
-        trainer = build_trainer(run.cfg, data, callbacks=callbacks, logger=False, enable_checkpointing=False)
+    callbacks = [LambdaCallback(on_train_batch_end=after_step)]
+    trainer = build_trainer(run.cfg, data, callbacks=callbacks, logger=False, enable_checkpointing=False)
+    with drawing(derive_seed(run.cfg.seed, "dropout"), trainer.strategy.root_device):
         if may_fuse(run.cfg, module, data, [], trainer):
             module.automatic_optimization = False
             datamodule.fused, datamodule.cuts = True, sorted(steps)

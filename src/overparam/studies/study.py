@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-import torch
 from hydra.utils import get_method
 
 from overparam.analysis.collect import collect
@@ -18,6 +17,7 @@ from overparam.analysis.swept import is_choice, swept
 from overparam.analysis.tables import write_csv
 from overparam.errors import ConfigError
 from overparam.models.pretrained import digest
+from overparam.randomness import drawing
 from overparam.runs.damage import DamagedRun, read_object, set_file_aside, what_is_wrong
 from overparam.runs.identity import is_config_key
 from overparam.runs.summary import WEIGHTS, whole, write_json
@@ -92,8 +92,7 @@ def study(
             if not loaded:
                 continue
             try:
-                with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(0)
+                with drawing(seed=0):
                     found = function(loaded, **knobs)
             except ConfigError as error:
                 if len(loaded) == len(identities):

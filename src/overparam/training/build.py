@@ -21,7 +21,7 @@ from overparam.errors import ConfigError
 from overparam.measures.subject import Measure, MetricMeasure
 from overparam.models.parameters import count_parameters, width_for_params, without_memory
 from overparam.models.pretrained import load_pretrained
-from overparam.randomness import derive_seed
+from overparam.randomness import derive_seed, drawing
 from overparam.runs.continued import find_state
 from overparam.runs.identity import run_directory
 from overparam.runs.names import folder_name
@@ -223,8 +223,7 @@ def assemble(cfg: DictConfig) -> Parts:
         return build("module", own, **{key: value for key, value in common.items() if key in offered})
 
     def build_module() -> Any:
-        with torch.random.fork_rng():
-            torch.manual_seed(derive_seed(cfg.seed, "init"))
+        with drawing(derive_seed(cfg.seed, "init")):
             net = build("model", model, **shape) if "net" in offered else None
             if net is not None and cfg.channels_last:
                 net = net.to(memory_format=torch.channels_last)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from overparam import compat
+from overparam.randomness import generator_states, restore_generators
 from overparam.runs.provenance import record_resumption
 
 
@@ -60,8 +60,8 @@ class TimedCheckpoint(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the state of the global generators, which dropout draws from."""
-        checkpoint["rng"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        """Keep the state of the global generators, which dropout draws from, on all processes the same."""
+        checkpoint["rng"] = generator_states(trainer.strategy.root_device)
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -70,9 +70,7 @@ class TimedCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             for run_dir in self.run_dirs:
                 record_resumption(run_dir, checkpoint["global_step"])
-        torch.set_rng_state(checkpoint["rng"]["cpu"])
-        if len(checkpoint["rng"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(checkpoint["rng"]["cuda"])
+        restore_generators(trainer.strategy.root_device, checkpoint["rng"])
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         loader = data.train_dataloader() if hasattr(data, "fused") else None
         if loader is not None:
