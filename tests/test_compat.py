@@ -169,3 +169,19 @@ def test_wandb_sync_leaves_out_what_is_marked_synced(tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stderr
     assert "run-r1.wandb" in said
     assert "run-r0.wandb" not in said
+
+
+@pytest.mark.parametrize("interval", ["step", "year"])
+def test_what_lightning_refuses_is_told_from_faults(interval):
+    module = Plain(by_hand=False)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    scheduler = {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1), "interval": interval}
+    module.configure_optimizers = lambda: {"optimizer": optimizer, "lr_scheduler": scheduler}
+    stop = L.pytorch.callbacks.EarlyStopping("nowhere", check_on_train_epoch_end=True)
+    trainer = L.Trainer(
+        max_steps=1, logger=False, enable_checkpointing=False, accelerator="cpu", callbacks=stop
+    )
+    with pytest.raises(Exception, match="nowhere" if interval == "step" else "year") as refused:
+        trainer.fit(module, [torch.ones(1, 1, 2)])
+    assert compat.is_refused_by_lightning(refused.value)
+    assert not compat.is_refused_by_lightning(RuntimeError("shapes do not match"))

@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.rank_zero import _get_rank
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
@@ -91,6 +91,14 @@ def set_progress(checkpoint: dict[str, Any], batches: int, steps: int) -> None:
         automatic["step"][scope] |= taken
         automatic["zero_grad"][scope] |= {**taken, "started": steps}
     loop["epoch_loop.state_dict"]["_batches_that_stepped"] = max(steps - 1, 0)
+
+
+def is_refused_by_lightning(error: Exception) -> bool:
+    """Return whether an error is Lightning's word on what it was asked to do, and not a fault.
+
+    Most are of its own class; that a metric is not there, EarlyStopping says by a RuntimeError.
+    """
+    return isinstance(error, MisconfigurationException) or str(error).startswith("Early stopping conditioned")
 
 
 def storage_id(tensor: Tensor) -> int:

@@ -93,6 +93,17 @@ def told(tmp_path, monkeypatch, capsys):
             ("train", [f"~{group}"], group)
             for group in ("data", "model", "optimizer", "trainer", "evaluation")
         ),
+        ("train", ["paths.logs=null"], "paths.logs must be a folder, got None"),
+        ("train", ["-m", "paths.logs=3,4"], "paths.logs must be a folder, got 3"),
+        ("train", ["paths.run=x"], "paths.run is filled in"),
+        ("train", ["-m", "paths.run=x,y"], "paths.run is filled in"),
+        ("plan", ["paths.run=x"], "paths.run is filled in"),
+        ("train", ["-sc", "foo=bar"], "--shell-completion goes with install=bash"),
+        (
+            "train",
+            ["callbacks=early_stopping", "callbacks.early_stopping.monitor=x"],
+            "conditioned on metric `x`",
+        ),
         ("train", ["paths.logs=/dev/null"], "Not a directory: /dev/null/runs"),
         ("train", ["paths.logs=file"], "Not a directory: file/runs"),
         ("train", ["paths.logs=/proc/x"], "No such file or directory: /proc/x"),
@@ -118,6 +129,12 @@ def test_one_line(told, command, arguments, says):
     assert says in told(
         command, *(["-m"] if "-m" in arguments else []), *given, *(a for a in arguments if a != "-m")
     )
+
+
+def test_a_sweep_that_an_agent_starts(told, monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
+    monkeypatch.setenv("WANDB_RUN_ID", "r1")
+    assert "leave -m out" in told("train", "-m", *SMALL, "seed=0,1")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

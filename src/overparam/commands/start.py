@@ -20,6 +20,7 @@ from overparam.errors import (
     end_on_sigterm,
     fail,
 )
+from overparam.loggers.wandb_start import asked_by_agent
 from overparam.runs.overrides import explain
 
 
@@ -129,6 +130,16 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
     if len(asked) > 1:
         raise ConfigError(
             f"{' and '.join(asked)} exclude each other: give one of them, --cfg to see a run's config"
+        )
+    if options.multirun and asked_by_agent():
+        raise ConfigError(
+            "a W&B agent asks for one run at a time, and gives it its id: leave -m out of its command"
+        )
+    if options.shell_completion and not any(
+        word.startswith(("install=", "uninstall=", "query=")) for word in sys.argv
+    ):
+        raise ConfigError(
+            "--shell-completion goes with install=bash, uninstall=bash or query=bash, or zsh, or fish"
         )
     if options.resolve and not options.cfg:
         raise ConfigError("--resolve goes with --cfg or --help: give --cfg job --resolve")

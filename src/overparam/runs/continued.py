@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
 from overparam.runs.identity import flat_values
-from overparam.runs.names import folder_name
+from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.summary import SUMMARY, read_summary
 
 STATE = "state.ckpt"  # of a finished run with keep_state: the Trainer's checkpoint at its last step
@@ -34,7 +34,7 @@ def find_state(given: str, cfg: DictConfig) -> Path:
     mine = json.loads(json.dumps(flat_values(cfg)))
     path = Path(given)
     if "/" not in given and not path.is_dir():
-        path = Path(cfg.paths.logs) / folder_name(cfg.name) / given
+        path = logs_folder(cfg.paths.logs) / folder_name(cfg.name) / given
     if not path.is_dir():
         raise ConfigError(f"continue_from={given}: there is no such folder")
     if not (path / SUMMARY).exists():

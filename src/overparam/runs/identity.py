@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.runs.names import folder_name
+from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.published import PUBLISHED
 
 # Where and how a run happens, not what it computes. A key not named here counts, also one that a fork adds; so do
@@ -206,7 +206,7 @@ def identity(cfg: DictConfig) -> str:
 
 def run_directory(cfg: DictConfig) -> Path:
     """Return `<paths.logs>/<name>/<identity>`; raises `ConfigError` if the name is that of no single folder."""
-    return Path(cfg.paths.logs) / folder_name(cfg.name) / identity(cfg)
+    return logs_folder(cfg.paths.logs) / folder_name(cfg.name) / identity(cfg)
 
 
 def name_of(values: Mapping[str, Any]) -> str:

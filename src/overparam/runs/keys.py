@@ -1,4 +1,4 @@
-"""Top-level keys of a config that nothing would ever read."""
+"""Keys of a config that nothing would ever read."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,6 +23,8 @@ SCATTERED = {
 def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     """Refuse top-level keys that the lab does not know, that are no config group, and that no value refers to.
 
+    A run's directory, which the lab fills in, is refused too.
+
     Args:
         cfg: a composed config.
         groups: names of the config groups that there are, see `compat_hydra.config_groups`.
@@ -32,12 +34,19 @@ def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     """
     known = KNOWN | (set(groups) - SCATTERED)
     plain: Any = OmegaConf.to_container(cfg)
+    refuse_filled_in(f"paths.{key}" for key, value in plain["paths"].items() if value is not None)
     for key in map(str, plain):
         others = [child for name, child in plain.items() if str(name) != key]
         if key not in known and not any(_refers_to(text, key) for text in interpolations(others)):
             raise ConfigError(
                 f"{key}: the config has no such key, and no value refers to it{did_you_mean(key, known)}"
             )
+
+
+def refuse_filled_in(keys: Iterable[str]) -> None:
+    """Refuse to have set what the lab fills in, by the full names of the keys that are set."""
+    if "paths.run" in keys:
+        raise ConfigError("paths.run is filled in, <paths.logs>/<name>/<identity>: set paths.logs or name")
 
 
 def interpolations(value: Any) -> Iterator[str]:

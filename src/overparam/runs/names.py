@@ -1,11 +1,19 @@
 """What a sweep may be called: its name is the folder that its runs go to."""
 
+from pathlib import Path
 from typing import Any
 
 from overparam.errors import ConfigError
 
 TAKEN = {"claims", "data", "report", "studies"}  # folders of the lab's own, beside sweeps or in one
 LONGEST = 200  # bytes; a folder's name may have 255, and what stands beside it begins with its name
+
+
+def logs_folder(logs: Any) -> Path:
+    """Return `paths.logs`, the folder that sweeps go to; raises `ConfigError` if it is no text."""
+    if not isinstance(logs, str) or not logs:
+        raise ConfigError(f"paths.logs must be a folder, got {logs!r}")
+    return Path(logs)
 
 
 def folder_name(name: Any) -> str:

@@ -19,8 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
 from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
-from overparam.runs.keys import interpolations, refuse_unknown_keys
-from overparam.runs.names import folder_name
+from overparam.runs.keys import interpolations, refuse_filled_in, refuse_unknown_keys
+from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.pretrained import may_name_weights
 
 SEEDS = {"seed", "data.seed", "data.order_seed"}
@@ -109,6 +109,7 @@ class Composer:
         parsed = [self._parse(text) for text in overrides]
         groups = [text for text, (key, _) in zip(overrides, parsed, strict=True) if key is None]
         values = {key: value for key, value in parsed if key is not None}
+        refuse_filled_in(values)
         choice = (*groups, None, *sorted(values))
         if choice not in self._templates:
             cfg, known = compose_job(self.loader, self.master, groups)
@@ -192,7 +193,7 @@ class _Template:
             set_values(self.cfg, values)
             directory = run_directory(resolve(self.cfg))
             return directory.parent, directory.name
-        logs = Path(values.get("paths.logs", self.cfg.paths.logs))
+        logs = logs_folder(values.get("paths.logs", self.cfg.paths.logs))
         folder = logs / folder_name(values.get("name", self.cfg.name))
         flat = dict(self.constant)
         for key, source in self.source.items():

@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from overparam import compat
 from overparam.allocator import keep_freed_memory
-from overparam.errors import Terminated
+from overparam.errors import ConfigError, Terminated, one_line
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.randomness import derive_seed
 from overparam.runs.code import finished_summary
@@ -247,7 +247,12 @@ def train_together(
     start = checkpoint if first.step else None
     if is_alone and first.step and not checkpoint.exists():
         start = Path(first.cfg.continue_from.state)
-    trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
+    try:
+        trainer.fit(together.module, datamodule=together.datamodule, ckpt_path=start, weights_only=True)
+    except Exception as error:
+        if compat.is_refused_by_lightning(error):
+            raise ConfigError(one_line(error)) from error
+        raise
     if together.callbacks or together.measures:
         together.module.to(trainer.strategy.root_device)  # the Trainer has left a GPU, and the data have not
     evaluation.finish(trainer, together.module, is_changed=bool(together.callbacks))
