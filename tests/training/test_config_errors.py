@@ -85,7 +85,7 @@ def test_refused_in_one_line_before_anything_is_written(small, tmp_path, overrid
     [
         (["model.width=0"], "model.width must be greater than 0, got 0"),
         (["model.widht=8"], "model.widht: the config has no such key; did you mean width?"),
-        (["model=resnett"], "Could not find 'model/resnett' Available options in 'model':"),
+        (["model=resnett"], "there is no model=resnett; did you mean resnet50?"),
         (["-m", "model.width=4,0", "seed=0,1"], "model.width must be greater than 0, got 0"),
         (["-m", "model.widht=4,8"], "model.widht: the config has no such key; did you mean width?"),
         (["model._target_=no.Net"], "model._target_=no.Net cannot be imported"),
