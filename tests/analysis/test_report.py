@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch.nn.functional as F
 from fabricated import fabricate, rewrite_summary
 from omegaconf import OmegaConf
 
@@ -12,6 +13,7 @@ from overparam.analysis.report import WANDB, figures, report, wandb_settings
 from overparam.analysis.swept import swept
 from overparam.loggers.wandb import wandb_run
 from overparam.runs.state import record_failure
+from overparam.training.run import train
 
 
 def names_of_figures(folder):
@@ -198,3 +200,25 @@ def test_settings_that_failed_stay_in_table_and_figures(tmp_path, capsys):
     for place in ((4, 0), (4, 1), (16, 0)):
         fail(runs[place])
     assert tmp_path / "own" / "report" / "figure.png" in report(tmp_path / "own")
+
+
+def test_a_regression_has_no_share_of_noise_fitted(small, tmp_path, capsys):
+    """1 - a squared error was printed as one, -2.63 say, whatever the loss."""
+    noisy = ("data=teacher_regression", "data.label_noise=2", "trainer.max_steps=2")
+    for loss, seed in (("mse", 0), ("huber", 0), ("huber", 1)):
+        loss_of = (
+            ("loss=mse",) if loss == "mse" else ("loss=mse", "loss._target_=tests.analysis.test_report.huber")
+        )
+        train(small(*noisy, *loss_of, f"seed={seed}", f"name={loss}"))
+        (path, *_) = (tmp_path / loss).glob("*/summary.json")
+        assert json.loads(path.read_text())["train_error_noisy"] is None
+    capsys.readouterr()
+    report(tmp_path / "huber")
+    header, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("┃", "│"))]
+    column = [text.strip() for text in header.split("┃")].index("noise fitted")
+    assert rows
+    assert {row.split("│")[column].strip() for row in rows} == {""}
+
+
+def huber(outputs, y):
+    return F.huber_loss(outputs, y, reduction="none").mean(1)

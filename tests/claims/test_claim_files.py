@@ -38,12 +38,12 @@ source:
   spectra: [{n: 60, k: 0, p: 70}]
 effects:
   benign:
-    says: minus the distance of test MSE / noise from 1
-    _target_: overparam.claims.effects.closeness
+    says: test MSE / noise
+    _target_: overparam.claims.effects.difference
     value: test_over_noise
     of: {p: 70}
-    target: 1.0
-    above: -0.1
+    above: 0.9
+    below: 1.1
 figure: {x: p, y: [test_over_noise]}
 """
 RUNS = {"_target_": "overparam.claims.sources.runs"}
@@ -69,12 +69,17 @@ RUNS = {"_target_": "overparam.claims.sources.runs"}
         ({"source._target_": RUNS["_target_"]}, "source: runs: missing a required argument: 'experiment'"),
         ({"source": RUNS | {"experiment": "nowhere"}}, "source.experiment: there is no experiment nowhere"),
         ({"source": RUNS | {"experiment": 3}}, "source.experiment must be a text, got 3"),
-        ({"effects.benign.above": None}, "effects.benign.above is missing"),
+        (
+            {"effects.benign.above": None, "effects.benign.below": None},
+            "effects.benign needs a bound, above or below or both",
+        ),
+        ({"effects.benign.above": 1.1}, "effects.benign needs above to be less than below"),
+        ({"seeds": 1}, "seeds: must be greater than or equal to 2"),
         ({"effects.benign.above": "high"}, "effects.benign.above: must be a valid number, got 'high'"),
         ({"effects.benign.value": 3}, "effects.benign.value must be a text, got 3"),
         ({"figure.y": "p"}, "figure.y must be"),
-        ({"effects.benign.tagret": 1}, "closeness: got an unexpected keyword argument 'tagret'"),
-        ({"effects.benign.target": None}, "closeness: missing a required argument: 'target'"),
+        ({"effects.benign.minsu": 1}, "difference: got an unexpected keyword argument 'minsu'"),
+        ({"effects.benign.of": None}, "difference: missing a required argument: 'of'"),
         ({"figure.z": "p"}, "unexpected keyword argument 'z'"),
     ],
 )
@@ -92,6 +97,24 @@ def test_a_file_that_is_no_claim_is_refused_in_one_line(tmp_path, change, messag
         load_claim(path)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_digest_tells_rules_apart_and_not_their_words(tmp_path):
+    def digest(change):
+        claim = OmegaConf.create(GOOD)
+        for key, value in change.items():
+            OmegaConf.update(claim, key, value)
+        OmegaConf.save(claim, tmp_path / "claim.yaml")
+        return load_claim(tmp_path / "claim.yaml").digest
+
+    same = [{}, {"claim": "other words"}, {"effects.benign.says": "other words"}, {"figure.ylabel": "y"}]
+    others = [
+        *({"effects.benign.below": 1.2}, {"effects.benign.of": {"n": 60}}, {"seeds": 6}),
+        *({"source.noise": 2.0}, {"effects.benign.value": "theory"}),
+    ]
+    assert len({digest(change) for change in same}) == 1
+    assert len({digest(change) for change in others}) == len(others)
+    assert digest({}) not in {digest(change) for change in others}
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just words", ""])

@@ -1,6 +1,8 @@
 """The ledger through its command: a false claim, a true one, one that cannot be judged, bad input, publishing."""
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 
 import polars as pl
@@ -9,7 +11,7 @@ from omegaconf import OmegaConf
 
 from overparam.analysis.drawing import say_below
 from overparam.analysis.lines import line_figure
-from overparam.claims.claim import claim_files
+from overparam.claims.claim import claim_files, load_claim
 from overparam.claims.ledger import read_entries, said_by, save_entry
 from overparam.claims.publish import publish
 from overparam.claims.verdict import Effect
@@ -26,8 +28,8 @@ def ledger(tmp_path_factory):
     (folder / "false.yaml").write_text(GOOD)
     true = OmegaConf.create(GOOD)
     true.number, true.claim = 98, "Isotropic interpolation is not benign"
-    true.effects.benign.merge_with({"_target_": "overparam.claims.effects.difference", "above": 1.5})
-    del true.effects.benign["target"]
+    true.effects.benign.above = 1.5
+    del true.effects.benign["below"]
     OmegaConf.save(true, folder / "true.yaml")
     broken = OmegaConf.create(GOOD)
     broken.effects.benign.of = {"p": 71}
@@ -92,11 +94,21 @@ def test_a_claim_of_a_folder_of_configs_is_known_by_its_name(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "own: inconclusive" in done.stdout
     (entry,) = read_entries(tmp_path / "logs" / "claims" / "seeds-0-1-2")
-    assert entry.effects[0].values == pytest.approx([0, -0.1, -0.2])
+    assert entry.effects[0].values == pytest.approx([1, 1.1, 1.2])
     missing = command_line("claims.py", "--only", "owm", *own)
     assert missing.returncode == 2
     assert "there is no claim owm" in missing.stderr
     assert "own" in missing.stderr
+
+
+def test_a_claim_says_how_many_seeds_it_needs(tmp_path):
+    claim = OmegaConf.create(GOOD)
+    claim.seeds = 3
+    OmegaConf.save(claim, tmp_path / "three.yaml")
+    done = command_line("claims.py", "--only", str(tmp_path / "three.yaml"), "--logs", str(tmp_path))
+    assert "3 seeds" in done.stdout
+    (entry,) = read_entries(tmp_path / "claims")
+    assert entry.seeds == [0, 1, 2]
 
 
 def test_bad_input_is_answered_before_any_work(tmp_path):
@@ -108,26 +120,104 @@ def test_bad_input_is_answered_before_any_work(tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
-def test_publishing_writes_every_number_and_refuses_a_part(ledger, tmp_path):
+@pytest.fixture
+def judged(ledger, tmp_path):
+    """A folder of entries of all claims of the lab, each by its present rule, without a run."""
     out, _ = ledger
-    names = list(claim_files())
-    with pytest.raises(ConfigError, match="not judged yet: 01_model_wise"):
-        publish(out, tmp_path)
-    assert not list(tmp_path.iterdir())
     entry = read_entries(out)[0]
-    for name in names:
-        save_entry(replace(entry, name=name, runs=[f"run-of-{name}", "shared"]), out)
-    page = publish(out, tmp_path)
-    text = page.read_text()
+    (tmp_path / "out").mkdir()
+    for name, path in claim_files().items():
+        shutil.copyfile(out / entry.figure, tmp_path / "out" / f"{name}.png")
+        claim = load_claim(path)
+        more = {
+            "digest": claim.digest,
+            "seeds": list(range(claim.seeds)),
+            "number": claim.number,
+            "figure": f"{name}.png",
+        }
+        save_entry(replace(entry, name=name, runs=[f"run-of-{name}", "shared"], **more), tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_publishing_writes_every_number_and_refuses_a_part(ledger, judged, tmp_path):
+    names, root = list(claim_files()), tmp_path / "root"
+    root.mkdir()
+    with pytest.raises(ConfigError, match="not judged yet: 01_model_wise"):
+        publish(ledger[0], root)
+    assert not list(root.iterdir())
+    text = publish(judged, root).read_text()
     assert f"from {len(names) + 1} runs" in text
     assert f"{len(names)} hold, 0 do not hold" in text
-    figures = tmp_path / ".github" / "figures" / "claims"
+    assert "## Replaced rules" not in text
+    figures = root / ".github" / "figures" / "claims"
     with (figures / "effects.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["claim"] for row in rows] == names  # the false claim of one's own is not published
-    recorded = read_json(out / "true.json")["effects"][0]["values"]
+    recorded = read_json(judged / f"{names[0]}.json")["effects"][0]["values"]
     assert [float(value) for value in rows[0]["values"].split()] == recorded
     assert len((figures / "runs.csv").read_text().splitlines()) == 1 + 2 * len(names)
-    save_entry(replace(entry, name=names[0], seeds=[7]), out)
-    with pytest.raises(ConfigError, match="different seeds"):
-        publish(out, tmp_path)
+    assert [entry["digest"] for entry in read_json(figures / "claims.json")] == [
+        load_claim(path).digest for path in claim_files().values()
+    ]
+
+
+def test_one_claim_is_published_beside_what_stands(judged, tmp_path):
+    name, other = list(claim_files())[:2]
+    publish(judged, tmp_path)
+    again = tmp_path / "again"
+    again.mkdir()
+    entry = next(entry for entry in read_entries(judged) if entry.name == name)
+    shutil.copyfile(judged / entry.figure, again / entry.figure)
+    save_entry(replace(entry, runs=["new"]), again)
+    publish(again, tmp_path)
+    runs = (tmp_path / ".github" / "figures" / "claims" / "runs.csv").read_text()
+    assert f"{name},new" in runs
+    assert f"{name},shared" not in runs
+    assert f"{other},shared" in runs
+    few = replace(entry, seeds=[0, 1])
+    save_entry(few, again)
+    with pytest.raises(ConfigError, match=f"{name} was judged over 2 seeds, and asks for"):
+        publish(again, tmp_path)
+
+
+def test_a_replaced_rule_leaves_its_verdict_and_asks_for_a_rerun(judged, tmp_path):
+    name = next(name for name, path in claim_files().items() if load_claim(path).replaced)
+    without = next(name for name, path in claim_files().items() if not load_claim(path).replaced)
+    why = load_claim(claim_files()[name]).replaced
+    new = next(entry for entry in read_entries(judged) if entry.name == name)
+    publish(judged, tmp_path)
+    file = tmp_path / ".github" / "figures" / "claims" / "claims.json"
+
+    def publish_after(changed, out):
+        """Publish `out` where the published entry of a claim is by another rule."""
+        entries = [
+            {**entry, "digest": "of-old"} if entry["name"] == changed else entry for entry in read_json(file)
+        ]
+        file.write_text(json.dumps(entries))
+        return publish(out, tmp_path).read_text().splitlines()
+
+    with pytest.raises(ConfigError, match=f"{without} has another rule than its published verdict"):
+        publish_after(without, judged)
+    publish(judged, tmp_path / "other")  # nothing else was written
+    shutil.copyfile(tmp_path / "other" / file.relative_to(tmp_path), file)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    # No run was judged by the new rule: an old verdict is not left under it.
+    lines = publish_after(name, empty)
+    (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
+    assert "| **to be rerun**<br>by the rule before: holds |" in row
+    (old,) = [line for line in lines if line.startswith(f"| {new.number} | {name} | holds |")]
+    assert why in old
+    assert new.effect_lines[0] in old
+    assert "1 are to be rerun" in "".join(lines)
+    # Then one was: the old verdict stays beside the new one, and once only.
+    for _ in range(2):
+        lines = publish(judged, tmp_path).read_text().splitlines()
+        (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
+        assert "**holds** (1 of 1 effects hold)<br>by the rule before: holds |" in row
+        assert sum(line.startswith(f"| {new.number} | {name} | holds |") for line in lines) == 1
+    # An entry by an old rule that lies in the folder still does not count.
+    save_entry(replace(new, digest="of-old"), judged)
+    lines = publish_after(name, judged)
+    (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
+    assert "**to be rerun**<br>by the rule before: holds<br>by the rule before: holds |" in row

@@ -7,8 +7,8 @@ from overparam.claims import effects
 from overparam.claims.verdict import Effect, verdict
 
 
-def effect(values, above=0.0):
-    return Effect("e", "says", above, values)
+def effect(values, above=0.0, below=None):
+    return Effect("e", "says", above, values, below)
 
 
 def test_interval_is_students():
@@ -31,12 +31,37 @@ def test_verdict_of_an_effect(values, above, expected):
     assert effect(values, above).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("center", "expected"),
+    [
+        (1.0, "holds"),
+        (1.15, "inconclusive"),
+        (0.85, "inconclusive"),
+        (1.3, "does not hold"),
+        (0.7, "does not hold"),
+    ],
+)
+def test_two_bounds_are_a_test_of_equivalence_on_the_signed_mean(center, expected):
+    assert effect([center - 0.05, center, center + 0.05], 0.85, 1.15).verdict == expected
+    assert effect([center - 0.05, center, center + 0.05], None, 1.15).verdict == (
+        expected if center > 0.9 else "holds"
+    )
+
+
+def test_noise_around_the_target_is_no_distance_from_it():
+    # 64 seeds that scatter by 1 around the target: mean |x - target| is 1, and more seeds would not lower it.
+    values = [2.0, 4.0] * 32
+    assert effect(values, 2.7, 3.3).verdict == "holds"
+    assert effect(values[:4], 2.7, 3.3).verdict == "inconclusive"
+
+
 def test_a_claim_holds_only_if_all_its_effects_do():
     yes, no, open_ = effect([1.0, 1.1]), effect([-1.0, -1.0, -1.1]), effect([1.0, -1.0])
     yes = effect([1.0, 1.0, 1.1])
     assert verdict([yes, yes]) == "holds"
     assert verdict([yes, open_]) == "inconclusive"
     assert verdict([yes, open_, no]) == "does not hold"
+    assert verdict([]) == "to be rerun"
 
 
 TABLE = pl.DataFrame(
@@ -54,9 +79,31 @@ def test_effects_are_paired_by_seed():
     small, large = {"w": 4, "lr": 1.0}, {"w": 64, "lr": 1.0}
     assert effects.difference(TABLE, "v", small, large) == pytest.approx([0.375, 0.4125, 0.45])
     assert effects.log_ratio(TABLE, "v", small, large) == pytest.approx([2.0] * 3)
-    assert effects.closeness(TABLE, "v", small, target=0.5) == pytest.approx([0, -0.05, -0.1])
+    assert effects.difference(TABLE, "v", small) == pytest.approx([0.5, 0.55, 0.6])
     assert effects.exponent(TABLE, "v", "w", {"lr": 2.0}) == pytest.approx([-0.5] * 3)
-    assert effects.exponent(TABLE, "v", "w", {"lr": 2.0}, target=-0.4) == pytest.approx([-0.1] * 3)
+
+
+def test_a_difference_of_differences_by_hand():
+    first = {"of": {"w": 4, "lr": 2.0}, "minus": {"w": 4, "lr": 1.0}}
+    second = {"of": {"w": 16, "lr": 2.0}, "minus": {"w": 16, "lr": 1.0}}
+    expected = [0.25, 0.275, 0.3]  # (.5 - .25) (1 + .1 s)
+    assert effects.difference_of_differences(TABLE, "v", first, second) == pytest.approx(expected)
+
+
+def test_the_largest_rise_is_that_of_the_mean_curve():
+    curves = {0: [0.5, 0.2, 0.3, 0.1], 1: [0.5, 0.3, 0.6, 0.1]}
+    table = pl.DataFrame(
+        [
+            {"seed": s, "w": w, "e": e}
+            for s, curve in curves.items()
+            for w, e in zip((1, 2, 4, 8), curve, strict=True)
+        ]
+    )
+    assert effects.largest_rise(table, "e", "w") == pytest.approx([0.1, 0.3])  # from width 2 to 4, for both
+    falling = table.filter(pl.col("w") != 4)
+    assert max(effects.largest_rise(falling, "e", "w")) < 0  # the least fall, where nothing rises
+    with pytest.raises(ValueError, match="two values of w"):
+        effects.largest_rise(table, "e", "w", {"w": 2})
 
 
 def test_picks_and_ranges():

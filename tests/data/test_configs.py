@@ -9,7 +9,7 @@ from tests.conftest import CONFIGS, command_line, compose_config, read_json
 
 NAMES = [
     *("digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
-    *("teacher", "mixture", "linear", "two_scale", "mnist1d"),
+    *("teacher", "mixture", "linear", "two_scale", "sine", "mnist1d"),
 ]
 
 
@@ -46,6 +46,7 @@ def test_where_the_data_is_does_not_make_another_run():
     [
         (["data.noise_kind=swap"], "data.noise_kind must be"),
         (["data.resident=maybe"], "data.resident must be"),
+        (["data=sine", "data.input_dim=7"], "data.sine_dims and data.cosine_dims must be at most"),
         (["data=linear", "data.covariance=round"], "data.covariance must be"),
         (["data=cifar10", "data.flip=sideways"], "data.flip must be"),
         (["data=cifar10", "data.n_train=50001"], "data.n_train must be between 1 and 50000"),

@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from overparam.data.linear import LinearRegression
 from overparam.data.mixture import GaussianMixture
 from overparam.data.mnist1d import MNIST1D
+from overparam.data.sine import Sine
 from overparam.data.teacher import Teacher
 from overparam.data.two_scale import TwoScale
 
@@ -17,6 +18,7 @@ ALL = {
     "linear": lambda **o: LinearRegression(input_dim=12, **o),
     "spiked": lambda **o: LinearRegression(input_dim=12, covariance="spiked", **o),
     "two_scale": lambda **o: TwoScale(fast_dim=4, slow_dim=3, **o),
+    "sine": lambda **o: Sine(input_dim=7, sine_dims=2, cosine_dims=3, **o),
     "mixture": lambda **o: GaussianMixture(input_dim=5, num_outputs=3, **o),
     "mnist1d": lambda **o: MNIST1D(**o),
     "teacher": lambda **o: Teacher(input_dim=6, **o),
@@ -190,3 +192,28 @@ def test_mnist1d_classes_are_there_and_are_not_linear():
 def test_what_cannot_be_had_is_refused(make, options, words):
     with pytest.raises(ValueError, match=words):
         make(**options)
+
+
+def test_sines_are_what_they_say_and_have_the_variance_of_the_textbook():
+    data = Sine(
+        input_dim=9,
+        sine_dims=2,
+        cosine_dims=3,
+        cosine_weight=0.5,
+        pool_size=40_000,
+        dtype="float64",
+        n_train=40_000,
+    )
+    data.setup()
+    x, y = data.train.x, data.train.y
+    expected = torch.sin(x[:, 0] + x[:, 1]) + 0.5 * torch.cos(x[:, 2] + x[:, 3] + x[:, 4])
+    torch.testing.assert_close(y[:, 0], expected)
+    variance = (1 - math.exp(-4)) / 2 + 0.25 * (1 - math.exp(-3)) ** 2 / 2
+    assert y.var().item() == pytest.approx(variance, rel=0.02)
+    sine = Sine(
+        input_dim=3, sine_dims=3, cosine_dims=0, pool_size=10, n_train=10, label_noise=0.1, dtype="float64"
+    )
+    sine.setup()
+    clean = torch.sin(sine.train.x.sum(1, keepdim=True))
+    assert 0.03 < (sine.train.y - clean).std() < 0.3
+    torch.testing.assert_close(sine.test.y, torch.sin(sine.test.x.sum(1, keepdim=True)))

@@ -10,4 +10,4 @@ def test_the_guide(follow):
     assert set(table["identity"]) == set(runs)
     for identity, error in table.select("identity", "clean_error").rows():
         assert abs(error - runs[identity]["test_error"]) < 1e-9
-    assert "wide_is_better" in (guide.folder / "logs/claims/seeds-0-1-2/ledger.md").read_text()
+    assert "wide_is_better" in (guide.folder / "logs/claims/ledger.md").read_text()

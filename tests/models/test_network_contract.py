@@ -92,6 +92,9 @@ def test_convolutions_refuse_vectors(name):
     ("name", "knobs", "message"),
     [
         ("mlp", {"init": "pytorch", "parametrization": "ntk"}, "model.init=pytorch is for"),
+        ("mlp", {"init": "normal"}, "model.init_std goes with model.init=normal, got None with normal"),
+        ("mlp", {"init_std": 0.1}, "model.init_std goes with model.init=normal, got 0.1 with he"),
+        ("mlp", {"init": "normal", "init_std": 0.1, "parametrization": "mup"}, "model.init=normal is for"),
         ("linear", {"init": "uniform"}, "init must be one of zero, normal, got 'uniform'"),
         ("random_features", {"features": "tanh"}, "features must be one of rbf, relu, got 'tanh'"),
         ("random_features", {"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),

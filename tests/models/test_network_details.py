@@ -61,6 +61,14 @@ def test_initial_standard_deviation_is_the_papers(net, layer, std):
     assert net().get_submodule(layer).weight.std().item() == pytest.approx(std, rel=0.02)
 
 
+def test_normal_init_is_one_standard_deviation_for_all_layers():
+    torch.manual_seed(0)
+    net = MLP((64,), 10, 300, depth=2, init="normal", init_std=0.1)
+    for layer in (layer for layer in net.layers if isinstance(layer, torch.nn.Linear)):
+        assert layer.weight.std().item() == pytest.approx(0.1, rel=0.03)
+        assert not layer.bias.any()
+
+
 def test_pytorch_init_is_that_of_its_linear_layers():
     net = MLP((64,), 10, 300, init="pytorch")
     readout = net.layers[-1]

@@ -51,9 +51,9 @@ def finish_all(loader: Any, master: Any, points: Any, *rest: Any, **others: Any)
 
 
 def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
-    """The identities of all runs that a claim is made from, over the seeds 0 to 4, by the sweep's name."""
-    source: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "claim" / f"{claim}.yaml"))["source"]  # type: ignore
-    setup = trained.Setup(logs, (0, 1, 2, 3, 4))
+    """The identities of all runs that a claim is made from, by the sweep's name."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "claim" / f"{claim}.yaml"))
+    source, setup = values["source"], trained.Setup(logs, tuple(range(values.get("seeds", 5))))
     sweeps = source.get("sweeps") or {"": source.get("overrides", [])}
     directories = {}
     if "after" in source:

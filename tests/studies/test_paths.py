@@ -12,6 +12,7 @@ from overparam.studies.interpolation import average, barrier, recompute_statisti
 from overparam.studies.matching import match_weights
 from overparam.studies.permutations import hidden_groups, permute
 from overparam.training.finished import loss_and_error
+from tests.studies.conftest import pair
 
 
 @pytest.fixture(params=["mlps", "cnns", "resnets"])
@@ -111,3 +112,11 @@ def test_an_ensemble_of_one_network_twice_gains_nothing(runs):
         mean = sum(run.net(run.test.x).softmax(1) for run in runs)
     assert row["error_ensemble"] == pytest.approx((mean.argmax(1) != runs[0].test.y).double().mean().item())
     assert row["gain"] == pytest.approx(row["error_member"] - row["error_ensemble"])
+
+
+def test_linear_networks_are_the_convex_control(tmp_path):
+    lazy = ("model=linear", "model.init=normal", "trainer.max_steps=20")
+    (row,) = mode_connectivity(pair(tmp_path, *lazy), points=5, curve_steps=2)
+    # The loss is convex in the weights: the line is never above its chord, and there is nothing to match.
+    assert row["barrier_linear"] == pytest.approx(0, abs=1e-6)
+    assert row["barrier_matched"] == row["barrier_linear"]

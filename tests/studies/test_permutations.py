@@ -5,6 +5,7 @@ from torch import nn
 from overparam.errors import ConfigError
 from overparam.measures.norms import BATCH_NORMS
 from overparam.models.cnn import CNN
+from overparam.models.linear import Linear
 from overparam.models.mlp import MLP
 from overparam.models.preact_resnet import PreActResNet
 from overparam.models.random_features import RandomFeatures
@@ -93,6 +94,21 @@ def test_more_starts_bring_weights_no_farther():
     assert reached[0] < reached[2]
 
 
-def test_a_network_without_hidden_units_of_its_own_is_refused():
+class Sorting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.last(self.first(x).sort(1).values)
+
+
+def test_hidden_units_that_cannot_be_permuted_are_refused():
     with pytest.raises(ConfigError, match="no hidden units"):
-        hidden_groups(RandomFeatures(IMAGE, 10, 5))
+        hidden_groups(Sorting())
+
+
+@pytest.mark.parametrize("net", [Linear(IMAGE, 10), RandomFeatures(IMAGE, 10, 5)])
+def test_a_network_of_one_trained_layer_has_nothing_to_permute(net):
+    assert hidden_groups(net) == []
+    assert torch.equal(match_weights(net, net).readout.weight, net.readout.weight)

@@ -35,6 +35,22 @@ def test_without_a_validation_split_it_is_refused_in_one_line(small):
         train(small("callbacks=best_weights"))
 
 
+@pytest.mark.parametrize("level", [1.0, 0.0])
+def test_a_run_stops_at_the_first_evaluation_at_a_loss(small, level):
+    knobs = ("callbacks=stop_at_loss", f"callbacks.stop_at_loss.stopping_threshold={level}")
+    cfg = small(*knobs, "evaluation.per_decade=40", "optimizer.lr=0.01")
+    summary = train(cfg)
+    rows = read_metrics(run_directory(cfg))
+    *before, last = rows
+    assert summary["steps"] == last["step"]
+    assert all(row["train_loss"] > level for row in before)
+    if level > 0:
+        assert last["train_loss"] <= level
+        assert 1 < summary["steps"] < 40
+    else:
+        assert summary["steps"] == 40  # it never gets there
+
+
 def test_an_average_of_the_weights_is_evaluated_and_saved(small):
     cfg = small("callbacks=ema", "callbacks.ema.decay=0.9", "optimizer.lr=0.05")
     summary, plain = train(cfg), train(small("optimizer.lr=0.05"))

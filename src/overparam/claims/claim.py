@@ -1,13 +1,16 @@
 """A claim: a YAML file with what is claimed, where its table comes from, the effects it predicts and its figure."""
 
+import hashlib
 import inspect
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from yaml import YAMLError
 
 from overparam.analysis import lines
@@ -37,10 +40,19 @@ class Call(BaseModel, extra="allow", strict=True):
 
 
 class Prediction(Call):
-    """An effect that is predicted to be above a bound."""
+    """An effect whose mean over seeds is predicted to be above a bound, below one, or between two."""
 
     says: str  # what is measured, in words
-    above: float
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _has_bounds(self) -> "Prediction":
+        if self.above is None and self.below is None:
+            raise PydanticCustomError("bounds", "needs a bound, above or below or both")
+        if self.above is not None and self.below is not None and not self.above < self.below:
+            raise PydanticCustomError("bounds", "needs above to be less than below")
+        return self
 
 
 class Drawing(Call):
@@ -58,11 +70,23 @@ class Claim(BaseModel, extra="forbid", strict=True):
     number: int  # of the claim in the ledger; several files may judge one
     claim: str  # what is claimed, in a sentence
     rule: str  # when the effects and their bounds were fixed: before or after a look at the runs
+    replaced: str | None = None  # why the rule before this one was replaced
+    seeds: Annotated[int, Field(ge=2)] = 5  # runs 0 to seeds - 1 are judged: as many as the effects need
     source: Call  # of the table, such as those of overparam.claims.sources
     effects: Annotated[
         dict[str, Prediction], Field(min_length=1)
     ]  # such as those of overparam.claims.effects
     figure: Drawing
+
+    @property
+    def digest(self) -> str:
+        """What tells a rule from another: a hash of the source, the seeds, and the effects with their bounds."""
+        effects = {
+            name: effect.model_dump(by_alias=True, exclude={"says"}, exclude_none=True)
+            for name, effect in self.effects.items()
+        }
+        rule = json.dumps([self.source.model_dump(by_alias=True), self.seeds, effects], sort_keys=True)
+        return hashlib.sha256(rule.encode()).hexdigest()[:12]
 
 
 def claim_files(config_dir: Path | None = None) -> dict[str, Path]:
@@ -120,4 +144,6 @@ def _first(error: ValidationError) -> str:
         return f"{key} is missing"
     if wrong["type"] == "extra_forbidden":
         return f"there is no key {key}{did_you_mean(key, Claim.model_fields)}"
+    if wrong["type"] == "bounds":
+        return f"{key} {wrong['msg']}"
     return f"{key}: {wrong['msg'].replace('Input should be', 'must be')}, got {wrong['input']!r}"

@@ -1,4 +1,4 @@
-"""Effects: one number for each seed, taken from a claim's table, that the claim predicts to be above a bound.
+"""Effects: one number for each seed, taken from a claim's table, whose mean the claim predicts to be within bounds.
 
 An effect is a function `effect(table, **knobs) -> list[float]`, one value for each seed, in the order of seeds. A cell
 of the table is given by the values of its columns (`where`): a number or text to equal, or {from, to} for a closed
@@ -9,6 +9,7 @@ held-out data.
 
 import math
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -36,20 +37,38 @@ def log_ratio(
     return [math.log2(a / b) for a, b in pairs]
 
 
-def closeness(
-    table: pl.DataFrame, value: str, of: Where, target: float, pick: str | None = None
+def difference_of_differences(
+    table: pl.DataFrame,
+    value: str,
+    first: dict[str, Where],
+    second: dict[str, Where],
+    pick: str | None = None,
 ) -> list[float]:
-    """Return -|value(of) - target| for each seed; with `above: -d` the claim says "within d of the target"."""
-    return [-abs(found - target) for found in cell(table, value, of, pick)]
+    """Return for each seed [value(of) - value(minus)] of `first` less that of `second`, each {of, minus}."""
+    pairs = zip(
+        difference(table, value, pick=pick, **first),
+        difference(table, value, pick=pick, **second),
+        strict=True,
+    )
+    return [a - b for a, b in pairs]
 
 
-def exponent(
-    table: pl.DataFrame, value: str, against: str, of: Where | None = None, target: float | None = None
-) -> list[float]:
-    """Return for each seed the least-squares slope of log(value) against log(`against`), over the cell's rows.
+def largest_rise(table: pl.DataFrame, value: str, along: str, of: Where | None = None) -> list[float]:
+    """Return for each seed value(b) - value(a), for those a < b of the column `along` whose mean over seeds is largest.
 
-    With `target`, -|slope - target|, as in `closeness`.
+    Small if a curve falls all the way. Picked by the mean, for by seed the noise of each would count as a rise.
     """
+    places = _select(table, of or {})[along].unique().sort().to_list()
+    if len(places) < 2:
+        raise ValueError(f"a rise of {value} needs two values of {along} or more")
+    curves = np.array([cell(table, value, {**(of or {}), along: place}) for place in places])
+    means = curves.mean(1)
+    a, b = max(combinations(range(len(places)), 2), key=lambda pair: means[pair[1]] - means[pair[0]])
+    return [float(rise) for rise in curves[b] - curves[a]]
+
+
+def exponent(table: pl.DataFrame, value: str, against: str, of: Where | None = None) -> list[float]:
+    """Return for each seed the least-squares slope of log(value) against log(`against`), over the cell's rows."""
     slopes = []
     for rows in (
         _select(table, of or {}).sort("seed", maintain_order=True).partition_by("seed", maintain_order=True)
@@ -58,7 +77,7 @@ def exponent(
         if used[against].n_unique() < 2:
             raise ValueError(f"an exponent of {value} needs two values of {against} or more")
         slopes.append(float(np.polyfit(np.log(used[against]), np.log(used[value]), 1)[0]))
-    return slopes if target is None else [-abs(slope - target) for slope in slopes]
+    return slopes
 
 
 def cell(table: pl.DataFrame, value: str, where: Where, pick: str | None = None) -> list[float]:

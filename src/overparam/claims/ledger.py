@@ -22,6 +22,15 @@ DPI = 120  # of a figure
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A verdict by a rule that is no more."""
+
+    verdict: Verdict
+    effects: list[str]  # each in words, with its mean, bounds and verdict
+    why: str  # the rule was replaced
+
+
+@dataclass(frozen=True)
 class Entry:
     """A line of the ledger."""
 
@@ -35,18 +44,25 @@ class Entry:
     seeds: list[int]
     seconds: float  # of judging, including the training of missing runs
     codes: list[str] = field(default_factory=list)  # what tells the runs' code apart, if several made them
+    digest: str = ""  # of the rule that it was judged by, see `Claim.digest`
+    replaced: list[Replaced] = field(default_factory=list)  # earlier verdicts, oldest first
 
     @property
     def verdict(self) -> Verdict:
         """What the effects say together."""
         return verdict(self.effects)
 
+    @property
+    def effect_lines(self) -> list[str]:
+        """Each effect in words, with its mean, bounds and verdict."""
+        return [f"{effect.says}: {effect}: {effect.verdict}" for effect in self.effects]
+
 
 def judge(path: Path, setup: Setup, out: Path) -> Entry:
     """Train what a claim needs, measure its effects and draw its figure into `out`."""
     claim, started = load_claim(path, setup.config_dir), time.time()
     table, runs = claim.source(setup)
-    effects = [Effect(name, p.says, p.above, p(table)) for name, p in claim.effects.items()]
+    effects = [Effect(name, p.says, p.above, p(table), p.below) for name, p in claim.effects.items()]
     shown = table
     if claim.figure.of == "effects":
         rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
@@ -59,7 +75,7 @@ def judge(path: Path, setup: Setup, out: Path) -> Entry:
         write_csv(table.select(pl.exclude(pl.List)), file)
     return Entry(
         *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
-        *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs)),
+        *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs), claim.digest),
     )
 
 
@@ -98,14 +114,30 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for entry in entries:
-        effects = "<br>".join(f"{e.says}: {e}: {e.verdict}" for e in entry.effects)
+        effects = "<br>".join(entry.effect_lines)
         holding = sum(effect.verdict == "holds" for effect in entry.effects)
-        says = f"**{entry.verdict}** ({holding} of {len(entry.effects)} effects hold)"
-        runs = str(len(entry.runs)) if entry.runs else "exact, none"
+        says = f"**{entry.verdict}**"
+        if entry.effects:
+            says += f" ({holding} of {len(entry.effects)} effects hold)"
+        says += "".join(f"<br>by the rule before: {old.verdict}" for old in reversed(entry.replaced))
+        runs = str(len(entry.runs)) if entry.runs else "exact, none" if entry.effects else ""
         if len(entry.codes) > 1:
             runs += f", made by {len(entry.codes)} codes: {'; '.join(entry.codes)}"
         claim = f"[{entry.claim}]({figures}{entry.figure})"
         lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, entry.rule, runs))} |")
+    return lines
+
+
+def replaced_lines(entries: Sequence[Entry]) -> list[str]:
+    """Return the verdicts by rules that are no more as lines of Markdown, with why the rules were replaced."""
+    lines = [
+        "| # | claim | verdict by the rule before | its effects | why it was replaced |",
+        "|---|---|---|---|---|",
+    ]
+    for entry in entries:
+        for old in entry.replaced:
+            cells = (str(entry.number), entry.name, old.verdict, "<br>".join(old.effects), old.why)
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

@@ -4,81 +4,151 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from overparam.claims.claim import claim_files
-from overparam.claims.ledger import Entry, read_entries, table_lines
+from pydantic import TypeAdapter
+
+from overparam.claims.claim import Claim, claim_files, load_claim
+from overparam.claims.ledger import Entry, Replaced, read_entries, replaced_lines, table_lines
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
+from overparam.runs.summary import whole
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
 
 INTRODUCTION = """# Claims about overparameterized networks, judged by runs
 
-Written by `python scripts/claims.py --publish` from {runs} runs and the exact models, over the seeds {seeds};
-`make claims` makes the ledger again, on your machine in `logs/claims/`. Of {count} rows {verdicts}.
+Written by `python scripts/claims.py --publish` from {runs} runs and the exact models, over five seeds or as many as a
+row says; `make claims` makes the ledger again, on your machine in `logs/claims/`. Of {count} rows {verdicts}.
 
-A claim is a file of [configs/claim/](configs/claim/): where its numbers come from, its effects, and the bound that
-each effect must be above. An effect holds if its whole 95% interval (Student's t, over seeds) is above the bound,
-does not hold if the whole is below, and is inconclusive otherwise. A claim holds if all its effects do, and does not
-hold if one does not. All of this is about small networks on small data: elsewhere a claim may fare otherwise. The
-column "rule fixed" says whether effects and bounds were written down before or after a look at the runs.
+A claim is a file of [configs/claim/](configs/claim/): where its numbers come from, its effects, and the bounds of
+each effect. An effect holds if its whole 95% interval (Student's t, over seeds) is within the bounds, does not hold if
+the whole is outside, and is inconclusive otherwise; a claim that two numbers are equal has two bounds, for the signed
+mean. A claim holds if all its effects do, and does not hold if one does not. All of this is about small networks on
+small data: elsewhere a claim may fare otherwise. The column "rule fixed" says whether effects and bounds were written
+down before or after a look at the runs. Where a rule was replaced, the verdict by the rule before stands below the new
+one, and [under the table](#replaced-rules) with the reason; "to be rerun" says that no run was judged by the new rule.
 
-Behind the table: [effects.csv]({figures}/effects.csv) has every effect with its value for each seed,
+Behind the table: [claims.json]({figures}/claims.json) has all of it for programs, with the digest of each rule,
+[effects.csv]({figures}/effects.csv) every effect with its value for each seed,
 [runs.csv]({figures}/runs.csv) the identity of every run.
 """
 VERDICTS: dict[Verdict, str] = {
     "holds": "hold",
     "does not hold": "do not hold",
     "inconclusive": "are inconclusive",
+    "to be rerun": "are to be rerun",
 }
-EFFECT_COLUMNS = ("claim", "effect", "says", "above", "mean", "half_width", "verdict", "values")
+EFFECT_COLUMNS = ("claim", "effect", "says", "above", "below", "mean", "half_width", "verdict", "values")
+ENTRIES = TypeAdapter(list[Entry])
 
 
 def publish(out: Path, root: Path) -> Path:
     """Write the ledger in `out` to `root`, with figures, effects and run identities; return the page.
 
+    A claim that was not judged in `out` by its present rule keeps its published entry; if that is by another rule, its
+    verdict becomes a replaced one, and the claim is to be rerun.
+
     Raises:
-        ConfigError: if a claim of configs/claim/ was not judged yet, or not over the same seeds.
+        ConfigError: if a claim of configs/claim/ was never judged, or over fewer seeds than it asks for, or its rule
+            was replaced without a reason.
     """
-    names = list(claim_files())
-    entries = [entry for entry in read_entries(out) if entry.name in names]
-    if missing := sorted(set(names) - {entry.name for entry in entries}):
-        raise ConfigError(f"a ledger is published whole, and these are not judged yet: {', '.join(missing)}")
-    if len({tuple(entry.seeds) for entry in entries}) > 1:
-        raise ConfigError(f"the entries of {out} are of different seeds: judge all with the same --seeds")
     folder = root / FIGURES
+    claims = {name: load_claim(path) for name, path in claim_files().items()}
+    judged = {entry.name: entry for entry in read_entries(out)}
+    file = folder / "claims.json"
+    published = {
+        entry.name: entry for entry in (ENTRIES.validate_json(file.read_bytes()) if file.exists() else ())
+    }
+    if missing := sorted(set(claims) - set(judged) - set(published)):
+        raise ConfigError(f"a ledger is published whole, and these are not judged yet: {', '.join(missing)}")
+    entries = [
+        _entry(name, claim, judged.get(name), published.get(name))
+        for name, claim in sorted(claims.items(), key=lambda item: (item[1].number, item[0]))
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
-        shutil.copyfile(out / entry.figure, folder / entry.figure)
+        if entry.effects and entry == judged.get(entry.name, entry) and (out / entry.figure).exists():
+            shutil.copyfile(out / entry.figure, folder / entry.figure)
     effects = [
-        (entry.name, e.name, e.says, e.above, e.mean, e.half_width, e.verdict, " ".join(map(repr, e.values)))
+        (
+            *(entry.name, e.name, e.says, *("" if b is None else b for b in (e.above, e.below))),
+            *(e.mean, e.half_width, e.verdict, " ".join(map(repr, e.values))),
+        )
         for entry in entries
         for e in entry.effects
     ]
+    with whole(file) as path:
+        path.write_bytes(ENTRIES.dump_json(entries, indent=1))
     _write(folder / "effects.csv", EFFECT_COLUMNS, effects)
     _write(folder / "runs.csv", ("claim", "identity"), [(e.name, run) for e in entries for run in e.runs])
     page = root / PAGE
-    lines = [_introduction(entries), *table_lines(entries, f"{FIGURES}/"), *_figures(entries)]
+    lines = [
+        _introduction(entries),
+        *table_lines(entries, f"{FIGURES}/"),
+        *_replaced(entries),
+        *_figures(entries),
+    ]
     page.write_text("\n".join(lines) + "\n")
     return page
+
+
+def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | None) -> Entry:
+    """Return what is published of a claim: a new judgement by its present rule, or else the one that stands."""
+    if judged is not None and judged.digest != claim.digest:
+        judged = None
+    if judged is not None and len(judged.seeds) < claim.seeds:
+        raise ConfigError(f"{name} was judged over {len(judged.seeds)} seeds, and asks for {claim.seeds}")
+    if published is None or published.digest == claim.digest:
+        entry = judged or published
+        if entry is None:
+            raise ConfigError(f"{name} was judged by another rule: judge it again")
+        return replace(entry, replaced=published.replaced if published else [])
+    if claim.replaced is None:
+        raise ConfigError(f"{name} has another rule than its published verdict: say why, in the key replaced")
+    old = Replaced(published.verdict, published.effect_lines, claim.replaced)
+    entry = judged or _unjudged(name, claim)
+    return replace(entry, replaced=[*published.replaced, *([old] if published.effects else [])])
+
+
+def _unjudged(name: str, claim: Claim) -> Entry:
+    """Return the entry of a claim that no run was judged by."""
+    return Entry(
+        number=claim.number,
+        name=name,
+        claim=claim.claim,
+        rule=claim.rule,
+        effects=[],
+        figure=f"{name}.png",
+        runs=[],
+        seeds=[],
+        seconds=0.0,
+        digest=claim.digest,
+    )
 
 
 def _introduction(entries: Sequence[Entry]) -> str:
     counts = Counter(entry.verdict for entry in entries)
     return INTRODUCTION.format(
         runs=len({run for entry in entries for run in entry.runs}),
-        seeds=", ".join(map(str, entries[0].seeds)),
         count=len(entries),
         verdicts=", ".join(f"{counts[verdict]} {text}" for verdict, text in VERDICTS.items()),
         figures=FIGURES,
     )
 
 
+def _replaced(entries: Sequence[Entry]) -> list[str]:
+    if not any(entry.replaced for entry in entries):
+        return []
+    return ["", "## Replaced rules", "", *replaced_lines(entries)]
+
+
 def _figures(entries: Sequence[Entry]) -> list[str]:
     lines = ["", "## Figures", "", "Means over seeds, with bands of 95%."]
     for entry in entries:
-        lines += ["", f"![{entry.claim}]({FIGURES}/{entry.figure})"]
+        if entry.effects:
+            lines += ["", f"![{entry.claim}]({FIGURES}/{entry.figure})"]
     return lines
 
 

@@ -18,8 +18,6 @@ from overparam.caller import use_callers_files
 from overparam.commands.start import start
 from overparam.errors import ExpectedError, one_line
 
-SEEDS = [0, 1, 2, 3, 4]
-
 
 def main() -> int:
     """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
@@ -31,7 +29,7 @@ def _judge_claims() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="default: 0 1 2 3 4")
+    parser.add_argument("--seeds", nargs="+", type=int, help="default: as many as the claim says")
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
     parser.add_argument("--config-dir", type=Path, help="a folder of your own configs beside the lab's")
     parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
@@ -51,16 +49,15 @@ def _judge_claims() -> int:
     known = claim_files(arguments.config_dir)
     chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
     paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
-    for path in paths:
-        load_claim(path, arguments.config_dir)
+    claims = [load_claim(path, arguments.config_dir) for path in paths]
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
-    setup = Setup(arguments.logs, tuple(arguments.seeds), arguments.config_dir)
     out = arguments.logs / "claims"
-    if arguments.seeds != SEEDS:
+    if arguments.seeds:
         out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path in paths:
+    for path, claim in zip(paths, claims, strict=True):
+        setup = Setup(arguments.logs, tuple(arguments.seeds or range(claim.seeds)), arguments.config_dir)
         try:
             entry = judge(path, setup, out)
         except (ExpectedError, RuntimeError, ValueError, OSError) as error:
@@ -72,8 +69,8 @@ def _judge_claims() -> int:
         print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
         if len(entry.codes) > 1:
             print(f"    its runs were made by {len(entry.codes)} codes: {'; '.join(entry.codes)}", flush=True)
-        for effect in entry.effects:
-            print(f"    {effect.says}: {effect}: {effect.verdict}", flush=True)
+        for line in entry.effect_lines:
+            print(f"    {line}", flush=True)
     print(out / "ledger.md")
     if arguments.publish:
         print(publish(out, Path.cwd()))

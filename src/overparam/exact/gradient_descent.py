@@ -70,9 +70,9 @@ def two_scale_regression(
 
     Returns:
         A row for each step: `step`, `excess_risk` of the iterate of gradient descent, `closed_form` the same of
-        `descent_path`, `deviation` their relative difference, and `theory`, the expectation of Heckel & Yilmaz
-        2021, theorem 1, for n >> p: sum over features of
-        scale^2 b^2 (1 - lr scale^2)^2t + (noise / n) (1 - (1 - lr scale^2)^t)^2.
+        `descent_path`, `theory`, the expectation of Heckel & Yilmaz 2021, theorem 1, for n >> p: sum over
+        features of scale^2 b^2 (1 - lr scale^2)^2t + (noise / n) (1 - (1 - lr scale^2)^t)^2; and
+        `risk_over_theory`.
     """
     scale, b = (
         torch.tensor(values, dtype=torch.float64).repeat_interleave(torch.tensor(dims))
@@ -89,7 +89,7 @@ def two_scale_regression(
     left = (1 - lr * scale**2) ** torch.tensor(list(steps), dtype=torch.float64)[:, None]
     theory = (scale**2 * b**2 * left**2 + noise / n * (1 - left) ** 2).sum(1)
     return [
-        {"step": t, "excess_risk": r, "closed_form": c, "theory": e, "deviation": abs(r / c - 1)}
+        {"step": t, "excess_risk": r, "closed_form": c, "theory": e, "risk_over_theory": r / e}
         for t, r, c, e in zip(steps, *risks.tolist(), theory.tolist(), strict=True)
     ]
 

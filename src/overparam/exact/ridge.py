@@ -94,7 +94,9 @@ def min_norm_interpolation(
 
     x ~ N(0, Sigma), Sigma with `k` unit eigenvalues and p - k equal ones whose sum is 1 (k = 0: all are 1);
     y = x . b + e, with b a unit vector in the span of the first k eigenvectors (k = 0: in R^p).
-    Risks are exact given the sample: E (x . b_hat - y)^2 = (b_hat - b)^T Sigma (b_hat - b) + noise.
+    Risks are exact given the sample: E (x . b_hat - y)^2 = (b_hat - b)^T Sigma (b_hat - b) + noise. The estimator is
+    linear in y, b_hat = A X b + A e, so that its excess risk has two parts: what it does not learn of the signal, and
+    what it pays for fitting the noise.
 
     Args:
         seed: root of the streams "exact/benign/...".
@@ -104,8 +106,10 @@ def min_norm_interpolation(
 
     Returns:
         A row for each spectrum: `n`, `k`, `p`, `train_mse`, `test_over_noise` (1 is best), `theory`, its
-        deterministic equivalent (see `min_norm_risk`), `effective_rank` (r_k of Bartlett et al. 2020: the tail's
-        trace over its largest eigenvalue). Overfitting is benign if it is far above n and k is far below n.
+        deterministic equivalent (see `min_norm_risk`), `signal_missed`, the excess risk without noise, as a share of
+        the signal's variance b^T Sigma b; `noise_cost`, the excess risk without signal, as a share of the noise;
+        `effective_rank` (r_k of Bartlett et al. 2020: the tail's trace over its largest eigenvalue). Overfitting is
+        benign if it is far above n and k is far below n.
     """
     rows = []
     for spectrum in spectra:
@@ -113,22 +117,31 @@ def min_norm_interpolation(
         eigenvalues = torch.ones(p, dtype=torch.float64)
         head = k or p
         eigenvalues[head:] = 1 / max(p - head, 1)
-        train = test = 0.0
+        train = test = missed = cost = 0.0
         for repetition in range(repetitions):
             rng = generator(seed, "exact", "benign", n, k, p, repetition)
             x = torch.randn(n, p, dtype=torch.float64, generator=rng) * eigenvalues.sqrt()
             b = torch.zeros(p, dtype=torch.float64)
             b[:head] = torch.randn(head, dtype=torch.float64, generator=rng)
             b /= b.norm()
-            y = x @ b + math.sqrt(noise) * torch.randn(n, dtype=torch.float64, generator=rng)
-            estimate = x.T @ torch.linalg.solve(x @ x.T, y) if p >= n else torch.linalg.lstsq(x, y).solution
-            train += (x @ estimate - y).square().mean().item() / repetitions
+            parts = torch.stack(
+                [x @ b, math.sqrt(noise) * torch.randn(n, dtype=torch.float64, generator=rng)], 1
+            )
+            fits = (
+                x.T @ torch.linalg.solve(x @ x.T, parts) if p >= n else torch.linalg.lstsq(x, parts).solution
+            )
+            estimate = fits.sum(1)
+            train += (x @ estimate - parts.sum(1)).square().mean().item() / repetitions
             test += ((estimate - b).square() * eigenvalues).sum().item() / repetitions
+            left = ((fits[:, 0] - b).square() * eigenvalues).sum() / (b.square() * eigenvalues).sum()
+            missed += left.item() / repetitions
+            cost += (fits[:, 1].square() * eigenvalues).sum().item() / noise / repetitions
         mean_squares = torch.zeros(p, dtype=torch.float64)
         mean_squares[:head] = 1 / head
         theory = min_norm_risk(eigenvalues, mean_squares, n, noise) / noise
         tail = eigenvalues[k:]
         row = {"n": n, "k": k, "p": p, "train_mse": train, "test_over_noise": 1 + test / noise}
+        row |= {"signal_missed": missed, "noise_cost": cost}
         rank = (tail.sum() / tail.max()).item() if len(tail) else 0.0
         rows.append({**row, "theory": theory, "effective_rank": rank})
     return rows

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from overparam.models.checks import check_choice, check_positive_integer, check_width
-from overparam.ranges import BelowOne, PositiveInt
+from overparam.ranges import BelowOne, PositiveFloat, PositiveInt
 
 Activation = Literal["relu", "gelu", "tanh", "identity"]
 Norm = Literal["none", "batch", "layer"]
-Init = Literal["he", "lecun", "pytorch"]
+Init = Literal["he", "lecun", "pytorch", "normal"]
 Parametrization = Literal["standard", "ntk", "mup"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
 }
 NORMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0, "pytorch": 1 / 3}
+GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0}
 
 
 class MLP(nn.Module):
@@ -58,12 +58,14 @@ class MLP(nn.Module):
         norm: before the activation, one of "none", "batch", "layer".
         dropout: probability of dropping a hidden unit, after the activation.
         init: scale of the hidden weights, "he" or "lecun"; or "pytorch", the default of `nn.Linear` for all
-            layers: weights and biases U(-1/√fan_in, 1/√fan_in).
+            layers: weights and biases U(-1/√fan_in, 1/√fan_in); or "normal": all weights N(0, init_std²).
+        init_std: the standard deviation of init "normal", None for the others.
         parametrization: "standard", "ntk" or "mup", see above.
 
     Raises:
         ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" with a norm, or init
-            "pytorch" with "ntk" or "mup", whose scales they do not cover.
+            "pytorch" or "normal" with "ntk" or "mup", whose scales they do not cover, or an `init_std` that does not
+            go with the init.
     """
 
     def __init__(
@@ -77,26 +79,29 @@ class MLP(nn.Module):
         dropout: BelowOne = 0.0,
         init: Init = "he",
         parametrization: Parametrization = "standard",
+        init_std: PositiveFloat | None = None,
     ) -> None:
         super().__init__()
         check_width(width)
         check_positive_integer("depth", depth)
         check_choice("activation", activation, tuple(ACTIVATIONS))
         check_choice("norm", norm, tuple(NORMS))
-        check_choice("init", init, tuple(GAINS))
+        check_choice("init", init, get_args(Init))
         check_choice("parametrization", parametrization, get_args(Parametrization))
         if not 0 <= dropout < 1:
             raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
         if parametrization == "mup" and norm != "none":
             raise ValueError(f"model.parametrization=mup is for model.norm=none, got norm={norm}")
-        if parametrization != "standard" and init == "pytorch":
+        if parametrization != "standard" and init not in GAINS:
             raise ValueError(
-                f"model.init=pytorch is for model.parametrization=standard, got {parametrization}"
+                f"model.init={init} is for model.parametrization=standard, got {parametrization}"
             )
+        if (init == "normal") != (init_std is not None):
+            raise ValueError(f"model.init_std goes with model.init=normal, got {init_std} with {init}")
         layers: list[nn.Module] = [nn.Flatten()]
         fan_in = math.prod(input_shape)
         for position in range(depth):
-            spread = math.sqrt(GAINS[init] / fan_in)
+            spread = init_std or math.sqrt(GAINS.get(init, 1.0) / fan_in)
             if parametrization == "standard":
                 layers.append(_linear(fan_in, width, spread))
             elif parametrization == "ntk":
@@ -113,7 +118,7 @@ class MLP(nn.Module):
                 layers.append(nn.Dropout(dropout))
             fan_in = width
         spread = math.sqrt(1 / width)
-        std = 1.0 if parametrization == "ntk" else spread
+        std = 1.0 if parametrization == "ntk" else init_std or spread
         layers.append(
             _linear(width, num_outputs, std, scale=1.0 if parametrization == "standard" else spread)
         )

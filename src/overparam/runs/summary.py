@@ -44,7 +44,7 @@ class Summary:
     params_per_sample: float  # P / n
     params_per_constraint: float  # P / (n K)
     train_error: float  # on the labels trained on, full training set
-    train_error_clean: float | None  # ... on the samples whose label is right
+    train_error_clean: float | None  # ... on the samples whose label is right; None for regression
     train_error_noisy: float | None  # ... on the samples whose label is wrong: 0 is all noise memorized
     test_error: float  # on the clean test set
     train_loss: float

@@ -46,10 +46,10 @@ def hidden_groups(net: nn.Module) -> list[UnitGroup]:
     A hidden layer of a chain is a group; so are the channels inside a residual block, and the channels of a
     residual stream, which all layers that read or write the stream share. Tensors that are added have the same
     group. Inputs, outputs and units that pass through an operation not known here (zero padding of channels) are
-    not permuted.
+    not permuted. A network of one trained layer has no group.
 
     Raises:
-        ConfigError: if no hidden unit can be permuted, or the forward pass has no fixed graph.
+        ConfigError: if there are hidden units and none can be permuted, or the forward pass has no fixed graph.
     """
     try:
         graph = _LayerTracer().trace(net)
@@ -91,7 +91,7 @@ def hidden_groups(net: nn.Module) -> list[UnitGroup]:
         if not joined.connected(group, FIXED):
             # A flattened image has several entries for each channel.
             axes[joined[group]].append(UnitAxis(tensor_name, dim, size // units[group]))
-    if not axes:
+    if not axes and len(units) > 2:  # with one layer all units are outputs: the convex control
         raise ConfigError(f"{type(net).__name__} has no hidden units that can be permuted")
     return [UnitGroup(units[root], group_axes) for root, group_axes in axes.items()]
 

@@ -65,6 +65,7 @@ OF_LIBRARIES: dict[str, dict[str, Any]] = {
     "lightning.pytorch.callbacks.early_stopping.EarlyStopping": {
         "patience": NonNegativeInt,
         "min_delta": NonNegativeFloat,
+        "stopping_threshold": NonNegativeFloat | None,
         "mode": Literal["min", "max"],
     },
     "lightning.pytorch.callbacks.weight_averaging.EMAWeightAveraging": {

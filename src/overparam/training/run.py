@@ -364,8 +364,9 @@ def summarize(member: Member, wall_seconds: float) -> Summary:
         params_per_sample=parts.params / data.n_train,
         params_per_constraint=parts.params / (data.n_train * data.num_outputs),
         train_error=last["train_error"],
-        train_error_clean=last["train_error_clean"],
-        train_error_noisy=last["train_error_noisy"],
+        # No target of a regression is right or wrong, and 1 - a squared error is no share of noise fitted.
+        train_error_clean=last["train_error_clean"] if data.task == "classification" else None,
+        train_error_noisy=last["train_error_noisy"] if data.task == "classification" else None,
         test_error=last["test_error"],
         train_loss=last["train_loss"],
         test_loss=last["test_loss"],
