@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from tests.bench import collecting, gpu, memory, pipeline, startup, step, sweep
+from tests.bench import collecting, memory, pipeline, startup, step, sweep
 from tests.bench.__main__ import END, PLOT, START, main
 from tests.bench.pairs import paired, ratio
 
@@ -36,14 +36,6 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
         assert row in text
         assert row in printed
     assert Image.open(tmp_path / PLOT).width > 1000
-
-
-def test_the_table_of_a_gpu_is_filled_on_a_cpu_too(monkeypatch):
-    monkeypatch.setattr(gpu, "WORKLOADS", [replace(gpu.WORKLOADS[0], widths=(3,))])
-    monkeypatch.setattr(gpu, "PROCESSES", 2)
-    header, _, row = gpu.run(short=True).table[:3]
-    assert header.endswith("| packed | by hand | plain Lightning | a process for each run |")
-    assert row.count("x |") == 3
 
 
 def test_memory_of_a_pack_is_measured_against_its_estimate():
