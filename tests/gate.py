@@ -38,7 +38,9 @@ class GateLogger(Logger):
     name = version = ""
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing is kept."""
+        """Nothing is kept but that the run was begun."""
+        with self.gate.begun.open("a") as file:
+            file.write(f"{self.run_dir.name}\n")
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if step is not None and self.step is not None and step >= self.step:
@@ -58,7 +60,7 @@ class Gate:
     """A gate in a folder, closed at first."""
 
     def __init__(self, folder: Path) -> None:
-        self.opened, self.there = folder / "gate.open", folder / "gate"
+        self.opened, self.there, self.begun = (folder / name for name in ("gate.open", "gate", "gate.begun"))
 
     def overrides(self, step: int | None, finished: int = 0) -> list[str]:
         """What puts the gate into runs on the command line."""

@@ -66,7 +66,9 @@ def test_what_is_not_there_is_not_there():
 
 
 def test_a_config_is_the_command_lines(notebook):
-    assert op.compose(SMALL) == compose_config(*SMALL)
+    composed = op.compose(SMALL)
+    assert composed.choices.model == "mlp"
+    assert {key: composed[key] for key in composed if key != "choices"} == dict(compose_config(*SMALL))
     assert op.compose("seed=3").seed == 3
 
 

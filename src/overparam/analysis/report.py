@@ -28,6 +28,7 @@ from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
 from overparam.errors import ConfigError, printable
+from overparam.locks import locked
 from overparam.loggers.wandb_report import log_report, save_workspace
 from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
@@ -44,6 +45,12 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` has finished or failed.
     """
+    next(folder.iterdir(), None)  # says so, if it is no folder
+    with locked(folder / ".report.lock"):  # sweeps that share their runs end at once
+        return _report(folder)
+
+
+def _report(folder: Path) -> list[Path]:
     made_from = fingerprint(stamped_runs(folder))
     steps = collect_steps(folder)
     runs = with_last_logged(_with_sizes(collect(folder)), steps)

@@ -36,7 +36,7 @@ def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     known = KNOWN | (set(groups) - SCATTERED)
     plain: Any = OmegaConf.to_container(cfg)
     check_views(plain)
-    refuse_filled_in(f"paths.{key}" for key, value in plain["paths"].items() if value is not None)
+    refuse_filled_in(f"paths.{key}" for key, value in plain.get("paths", {}).items() if value is not None)
     for key in map(str, plain):
         others = [child for name, child in plain.items() if str(name) != key]
         if key not in known and not any(_refers_to(text, key) for text in interpolations(others)):
