@@ -105,6 +105,13 @@ def test_a_larger_grid_adds_packs_and_touches_none(tmp_path):
     assert {name: alone[name] for name in first.runs} == whole
 
 
+def test_a_pack_keeps_its_threads(tmp_path):
+    killed(tmp_path, step=100)
+    said = trained(tmp_path, "cpu_threads=2", "seed=0,1,2")
+    assert "a pack goes on with cpu_threads=1, as it began" in said
+    assert [pack.cpu_threads for pack in read_packs(tmp_path / "packed")] == [1, 2]
+
+
 def test_a_part_of_the_grid_and_one_run_alone_continue_too(tmp_path):
     killed(tmp_path, step=100)
     trained(tmp_path, "seed=0")

@@ -54,13 +54,20 @@ def pack_runs(
             if len(left) > len(again):
                 is_whole = here.keys() >= set(pack.runs)
                 names = pack.runs if is_whole else [name for name in left if name not in again]
-                jobs.append(Together([here[name] for name in names], {"cpu_threads": pack.cpu_threads}))
+                jobs.append(Together([here[name] for name in names], _values(pack, here[names[0]])))
     if offer.slots == 1:  # one after the other: in the order of the grid, not the long ones first
         jobs.sort(key=lambda job: min(order[run.directory] for run in job.runs))
     packed = [len(job.runs) for job in jobs if len(job.runs) > 1]
     if packed:
         log.info("%d runs are trained together, packs: %d", sum(packed), len(packed))
     return jobs
+
+
+def _values(pack: Recorded, run: Run) -> dict[str, Any]:
+    if len(pack.runs) == 1 or pack.cpu_threads == run.cfg.cpu_threads:
+        return {}
+    log.info("a pack goes on with cpu_threads=%d, as it began", pack.cpu_threads)
+    return {"cpu_threads": pack.cpu_threads}
 
 
 def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
