@@ -47,9 +47,8 @@ def pack_runs(
         waiting = {run.identity: run for run in todo if run.directory.parent == folder}
         for pack in _packs(folder, list(waiting.values()), parts, offer):
             left = [name for name in pack.runs if name in waiting]
-            again = [
-                name for name in left if has_diverged(waiting[name].directory)
-            ]  # its pack goes on without it
+            # Its pack goes on without it.
+            again = [name for name in left if has_diverged(waiting[name].directory)]
             jobs += [Together([waiting[name]]) for name in again]
             if len(left) > len(again):
                 is_whole = here.keys() >= set(pack.runs)

@@ -1,5 +1,6 @@
 """How far a run is that is being trained, `.running.json` in its directory: for who looks on, and nothing else."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,8 +21,9 @@ class HowFar:
 
 
 def write_how_far(run_dir: Path, how_far: HowFar) -> None:
-    """Say how far a run is."""
-    write_json(run_dir / RUNNING, asdict(how_far))
+    """Say how far a run is; what the file system refuses is no reason to fail."""
+    with suppress(OSError):
+        write_json(run_dir / RUNNING, asdict(how_far))
 
 
 def read_how_far(run_dir: Path) -> HowFar | None:
@@ -34,4 +36,5 @@ def read_how_far(run_dir: Path) -> HowFar | None:
 
 def remove_how_far(run_dir: Path) -> None:
     """Say no more how far a run is, for it is trained no more."""
-    (run_dir / RUNNING).unlink(missing_ok=True)
+    with suppress(OSError):
+        (run_dir / RUNNING).unlink()

@@ -57,7 +57,7 @@ class Summary:
     noise_rate: float  # realized share of wrong labels in the training set
     steps: int  # optimizer steps taken
     wall_seconds: float  # training time, over all attempts
-    pack: str | None = None  # the name, in the sweep's packs.json, of the runs it was trained together with
+    pack: str | None = None  # the name of the pack it was trained in, see packs.record; None is alone
     val_loss: float | None = None  # on samples kept from training, whose labels are noisy too
     val_error: float | None = None
     warnings: list[str] = field(default_factory=list)  # why a number should not be taken for a finding
