@@ -83,19 +83,22 @@ def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer
 
 def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
     untouched = [run for run in runs if not (run.directory / CHECKPOINT).exists()]  # others have begun alone
+    cfgs = [run.cfg for run in untouched]  # once: each is composed
     packs: list[list[int]] = []
     alone: Counter[str] = Counter({"they have begun so": len(runs) - len(untouched)})
     if untouched:
-        packs, others = plan(
-            [(run.cfg, parts[run.directory]) for run in untouched], runs[0].cfg.pack, offer.slots
-        )
+        made_of = [parts[run.directory] for run in untouched]
+        packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots)
         alone += others
     for reason, count in (+alone).items():
         log.info("%d runs are trained alone: %s", count, reason)
-    jobs = [[untouched[index] for index in pack] for pack in packs]
-    packed = {run.identity for job in jobs for run in job}
-    jobs += [[run] for run in runs if run.identity not in packed]
-    return [Recorded(tuple(run.identity for run in job), job[0].cfg.cpu_threads) for job in jobs]
+    together = [
+        Recorded(tuple(untouched[index].identity for index in pack), cfgs[pack[0]].cpu_threads)
+        for pack in packs
+    ]
+    packed = {name for pack in together for name in pack.runs}
+    threads = runs[0].cfg.cpu_threads
+    return together + [Recorded((run.identity,), threads) for run in runs if run.identity not in packed]
 
 
 def run_job(cfg: DictConfig, show: bool = False) -> float | None:
