@@ -18,10 +18,12 @@ from tests.conftest import CONFIGS, ENVIRONMENT, ROOT
 from tests.gate import HANGS, until
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
-# Packs are bit for bit the same only in the same company; tests/packs kills those.
+# Runs alone; tests/packs kills packs.
 KILLABLE = ("pack=off", "checkpoint_seconds=1e-9")
 GRID = ("model.width=4,8", "seed=range(4)", "trainer.max_steps=400", *KILLABLE)
-GRID_OF_FORTY = ("model.width=4,8,16,32", "seed=range(10)", "trainer.max_steps=2000", *KILLABLE)
+# Four packs of ten: each depth is one, wherever it is trained.
+GRID_OF_FORTY = ("model.width=4,8", "model.depth=1,2,3,4", "seed=range(5)", "trainer.max_steps=2000")
+GRID_OF_FORTY += ("checkpoint_seconds=1e-9",)
 Undisturbed = Callable[..., dict[str, dict[str, Any]]]
 
 

@@ -1,10 +1,16 @@
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from overparam.runs.state import CHECKPOINT, record_failure
 from overparam.runs.summary import SUMMARY
+from overparam.sweeps import sweep as sweep_module
+from overparam.sweeps.sweep import Lost, SweepFailed
 from tests.sweeps.conftest import CRASHING, Sweep, results
 
 REASONS = {
@@ -73,3 +79,30 @@ def test_fail_fast_ends_at_the_first_failure(
     assert code == 2
     assert len(list(tmp_path.glob("bad/*/failure.json"))) == 1
     assert "error: 1 of 6 runs failed" in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_launcher_that_gives_up_again_and_again_is_used_while_runs_go_on(
+    tmp_path: Path, goes_on: bool
+) -> None:
+    run = SimpleNamespace(directory=tmp_path / "run")
+    run.directory.mkdir()
+    launches = 0
+
+    def launch(batch: Sequence[Any]) -> dict[Path, Lost]:
+        nonlocal launches
+        launches += 1
+        if goes_on:
+            (run.directory / CHECKPOINT).touch()
+            os.utime(run.directory / CHECKPOINT, ns=(launches, launches))
+        if launches == 7:
+            record_failure(run.directory, "it failed in the end")
+        return {run.directory: Lost(RuntimeError("a job was cancelled"))}
+
+    if goes_on:
+        assert list(sweep_module._train([run], launch)[1]) == [run.directory]
+        assert launches == 7
+    else:
+        with pytest.raises(SweepFailed, match="1 runs cannot be finished: RuntimeError: a job was cancelled"):
+            sweep_module._train([run], launch)
+        assert launches == 3

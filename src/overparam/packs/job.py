@@ -13,13 +13,12 @@ from overparam.locks import locked
 from overparam.packs.grouping import plan
 from overparam.packs.record import Recorded, read_packs, write_packs
 from overparam.runs.identity import run_directory
-from overparam.runs.state import AlreadyRunning, RunFailed, has_diverged
+from overparam.runs.state import CHECKPOINT, AlreadyRunning, RunFailed, has_diverged
 from overparam.sweeps.grid import Run
 from overparam.sweeps.jobs import Together, members
 from overparam.sweeps.offer import Offer
 from overparam.training.build import Parts
 from overparam.training.checks import one_of
-from overparam.training.resume import CHECKPOINT
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,19 @@ from overparam.packs.module import PackModule
 from overparam.packs.record import Recorded
 from overparam.packs.rows import arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
-from overparam.runs.state import AlreadyRunning, Diverged, describe, has_diverged, lock, record_failure
+from overparam.runs.state import (
+    CHECKPOINT,
+    AlreadyRunning,
+    Diverged,
+    describe,
+    has_diverged,
+    lock,
+    record_failure,
+)
 from overparam.runs.summary import read_summary
 from overparam.training.build import Parts, assemble, located, resolve
 from overparam.training.measuring import RunMeasures
-from overparam.training.resume import CHECKPOINT, start_step
+from overparam.training.resume import start_step
 from overparam.training.run import Member, fail_loggers, interruptible, train, train_together
 
 log = logging.getLogger(__name__)

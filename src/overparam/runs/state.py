@@ -19,6 +19,7 @@ from overparam.runs.summary import SUMMARY, write_json
 log = logging.getLogger(__name__)
 
 FAILURE, LOCK, REPLACED = "failure.json", ".lock", ".replaced"
+CHECKPOINT = "last.ckpt"  # of a run that is being trained, or was stopped
 
 
 class RunFailed(Exception):

@@ -20,6 +20,7 @@ from overparam.runs.code import other_code
 from overparam.runs.damage import damage
 from overparam.runs.provenance import export_command_line
 from overparam.runs.state import (
+    CHECKPOINT,
     REPLACED,
     AlreadyRunning,
     Failure,
@@ -44,7 +45,9 @@ log = logging.getLogger(__name__)
 # what each is made of by its directory, and what the launcher has.
 Group = Callable[[Sequence[Run], Sequence[Run], Mapping[Path, Any], Offer], Sequence[Together]]
 
-LOST_IN_A_ROW = 3  # launches in a row that may fail without finishing a run before the sweep is given up
+LOST_IN_A_ROW = (
+    3  # launches in a row that may fail with no run finished or saved, before the sweep is given up
+)
 
 
 class SweepFailed(ExpectedError):
@@ -179,6 +182,7 @@ def _train(
     started = time.time()
     ready: list[Run] = list(todo)
     tries = LOST_IN_A_ROW
+    saved = {run.directory: _last_saved(run.directory) for run in todo}
     elsewhere: list[Run] = []
     while ready or elsewhere:
         if ready:
@@ -194,7 +198,8 @@ def _train(
                 elif now == State.WAITING:
                     ready.append(run)
             lost = [result.error for result in outcome.values() if isinstance(result, Lost)]
-            tries = tries - 1 if lost and len(ready) == len(batch) else LOST_IN_A_ROW
+            before, saved = saved, {run.directory: _last_saved(run.directory) for run in todo}
+            tries = tries - 1 if lost and len(ready) == len(batch) and saved == before else LOST_IN_A_ROW
             if tries == 0:
                 raise SweepFailed(f"{len(ready)} runs cannot be finished: {describe(lost[0])}") from lost[0]
             if elsewhere and not ready:
@@ -213,6 +218,14 @@ def _train(
                     ready.append(run)  # whoever trained it was killed
             elsewhere = still
     return results, failed
+
+
+def _last_saved(run_dir: Path) -> int | None:
+    """Return when a run's checkpoint was written; None if there is none."""
+    try:
+        return (run_dir / CHECKPOINT).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def _launch(groups: Sequence[Together], launcher: Launcher) -> dict[Path, Any]:

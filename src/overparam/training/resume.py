@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from overparam import compat
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.metrics import METRICS, read_metrics
+from overparam.runs.state import CHECKPOINT
 from overparam.training.evaluation import log_spaced_steps
 
-CHECKPOINT = "last.ckpt"
 KEPT = ("global_step", "state_dict", "optimizer_states", "loops", "rng")  # what a run cannot continue without
 
 

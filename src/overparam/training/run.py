@@ -32,6 +32,7 @@ from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import write_provenance
 from overparam.runs.secrets import without_secrets
 from overparam.runs.state import (
+    CHECKPOINT,
     FAILURE,
     AlreadyRunning,
     RunFailed,
@@ -58,7 +59,7 @@ from overparam.training.fused import may_fuse
 from overparam.training.loggers import log_for_agent, open_logger
 from overparam.training.measuring import RunMeasures
 from overparam.training.progress import RunProgress, SaysHowFar
-from overparam.training.resume import CHECKPOINT, start_step
+from overparam.training.resume import start_step
 
 log = logging.getLogger(__name__)
 
