@@ -12,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from tests.bench import collecting, gpu, memory, pipeline, shares, startup, step, sweep
+from tests.bench import collecting, gpu, memory, pipeline, shares, shell, startup, step, sweep
 from tests.bench.pairs import DEVICE
 from tests.bench.plot import draw
 
 START, END, PLOT = "<!-- bench -->", "<!-- /bench -->", ".github/figures/bench.png"
 PARTS = {
+    "shell": shell.run,
     "sweep": sweep.run,
     "shares": shares.run,
     "step": step.run,

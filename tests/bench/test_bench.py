@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from PIL import Image
 
-from tests.bench import collecting, memory, pipeline, startup, step, sweep
+from overparam.training.build import assemble
+from tests.bench import bare, collecting, memory, pipeline, shell, startup, step, sweep
 from tests.bench.__main__ import END, PLOT, START, main
 from tests.bench.pairs import paired, ratio
+from tests.conftest import compose_config
 
 
 def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys):
@@ -36,6 +38,18 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
         assert row in text
         assert row in printed
     assert Image.open(tmp_path / PLOT).width > 1000
+
+
+def test_the_commands_from_the_shell_and_the_loop_by_hand(monkeypatch, tmp_path):
+    for grid in shell.GRIDS:
+        overrides = grid.command(str(tmp_path))[3:]
+        one = [text for text in overrides if "," not in text and "range" not in text]
+        data = assemble(compose_config(*one)).data
+        assert (data.n_train, data.batch_size) == (grid.n_train, grid.batch_size or grid.n_train)
+    (row,) = bare.train(bare.digits(50), width=64, seed=0, steps=200, batch_size=20, evaluated={200})
+    assert row[0] < 0.05
+    monkeypatch.setattr(shell, "seconds", lambda way, grid: {"by hand": 8.0}.get(way, 2.0))
+    assert "| 2 s | 2 s | 4.0x | 1.0x |" in shell.run(short=True).table[-1]
 
 
 def test_memory_of_a_pack_is_measured_against_its_estimate():

@@ -89,7 +89,7 @@ def test_jobs_out_of_time_are_requeued_and_continue_bit_for_bit(
 def test_each_run_sees_its_own_gpu(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     started = sweep(
-        "name=d", "seed=0,1,2,3,4", *ON_SLURM, *gate.overrides(step=1), **slurm.environment
+        "name=d", "pack=off", "seed=0,1,2,3,4", *ON_SLURM, *gate.overrides(step=1), **slurm.environment
     ).start()
     gate.wait(started.process, runs=4)
     files = [tmp_path / "d" / name / "provenance.json" for name in gate.waiting()]

@@ -9,7 +9,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from overparam.runs.identity import identity
-from overparam.sweeps.grid import Composer, expand, grid_points
+from overparam.sweeps.grid import Composer, expand, grid_points, set_values
 from overparam.training.build import resolve
 from tests.sweeps.conftest import CRASHING, Sweep, results
 
@@ -108,6 +108,16 @@ def test_runs_that_differ_only_in_integer_seeds_are_of_one_kind(composer: Compos
     assert kinds("seed=0 data.n_train=9", "seed=1 data.n_train=8") == 2
     assert kinds("seed=5 data.n_train=${seed}", "seed=5000 data.n_train=${seed}") == 2
     assert kinds("model=mlp seed=0", "model=linear seed=1") == 2
+
+
+@pytest.mark.parametrize("seeds", ["seed=3", "seed=4 data.seed=5", "data.order_seed=6"])
+def test_a_run_differs_from_its_kind_in_its_seeds(composer: Composer, seeds: str) -> None:
+    zeros = [f"{text.partition('=')[0]}=0" for text in seeds.split()]
+    like, run = composer.run(["model.width=3", *zeros]), composer.run(["model.width=3", *seeds.split()])
+    assert like.kind == run.kind
+    cfg = like.cfg
+    set_values(cfg, run.seeds)
+    assert identity(cfg) == run.identity != like.identity
 
 
 def test_every_run_of_a_sweep_is_checked(sweep: Callable[..., Sweep], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -108,25 +108,30 @@ class Row:
 
 
 def plan(
-    runs: Sequence[tuple[DictConfig, Parts]], packing: Packing, jobs: int = 1
+    runs: Sequence[tuple[DictConfig, Parts]],
+    packing: Packing,
+    jobs: int = 1,
+    seeds: Sequence[Mapping[str, int]] = (),
 ) -> tuple[list[list[int]], Counter[str]]:
     """Return packs of two and more runs, as indices into `runs`, and why the others run alone, counted.
 
     Args:
-        runs: the config and the parts of each run.
+        runs: the config and the parts of each run; runs that differ in `seeds` only may share both.
         packing: "auto" packs what pays on this device, "all" whatever can be packed, "off" nothing.
         jobs: how many packs may run on this machine at once; each takes its share of the memory.
+        seeds: the seeds of each run by dotted key, if its config does not say them.
     """
     alone: Counter[str] = Counter()
     if packing == "off":
         return [], alone
     if packing not in get_args(Packing):
         raise ConfigError(f"pack must be one of {', '.join(get_args(Packing))}, got {packing!r}")
+    texts = {id(cfg): _family(cfg) for cfg in {id(cfg): cfg for cfg, _ in runs}.values()}
     families: dict[str, list[int]] = defaultdict(list)
     for index, (cfg, parts) in enumerate(runs):
         data = parts.data
         size = f" batch {data.batch_size}" if data.batch_size < data.n_train else " full batch"
-        families[_family(cfg) + size].append(index)
+        families[texts[id(cfg)] + size].append(index)
     packs: list[list[Row]] = []
     for indices in families.values():
         reason = _why_not_packable(*runs[indices[0]], packing)
@@ -138,7 +143,7 @@ def plan(
             alone[reason] += len(indices)
             continue
         side_by_side = runs_side_by_side(without_memory(runs[indices[0]][1].build_net))
-        for same in _alike(_candidates(runs, indices)):
+        for same in _alike(_candidates(runs, indices, seeds)):
             for grid in arrange(same, lambda candidate: candidate.key, side_by_side):
                 for rows in _by_padding([Row(row) for row in grid]):
                     packs += _by_memory(rows, budget() / jobs)
@@ -156,12 +161,14 @@ def runs_of(pack: Sequence[Row]) -> list[Candidate]:
     return [run for row in pack for run in row.runs]
 
 
-def _candidates(runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int]) -> list[Candidate]:
+def _candidates(
+    runs: Sequence[tuple[DictConfig, Parts]], indices: Sequence[int], seeds: Sequence[Mapping[str, int]]
+) -> list[Candidate]:
     sizes: dict[tuple[int, int], Footprint] = {}
     candidates = []
     for index in indices:
         cfg, parts = runs[index]
-        own = pack_key(cfg, parts)
+        own = pack_key(cfg, parts, *seeds[index : index + 1])
         size = own.width, parts.data.n_train
         if size not in sizes:
             sizes[size] = footprint(parts, cfg.trainer.precision)

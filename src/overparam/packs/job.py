@@ -82,12 +82,16 @@ def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer
 
 def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
     untouched = [run for run in runs if not (run.directory / CHECKPOINT).exists()]  # others have begun alone
-    cfgs = [run.cfg for run in untouched]  # once: each is composed
+    like = {
+        kind: run.cfg for kind, run in {run.kind: run for run in untouched}.items()
+    }  # composing takes long
+    cfgs = [like[run.kind] for run in untouched]
     packs: list[list[int]] = []
     alone: Counter[str] = Counter({"they have begun so": len(runs) - len(untouched)})
     if untouched:
         made_of = [parts[run.directory] for run in untouched]
-        packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots)
+        seeds = [run.seeds for run in untouched]
+        packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots, seeds)
         alone += others
     for reason, count in (+alone).items():
         log.info("%d runs are trained alone: %s", count, reason)

@@ -1,8 +1,9 @@
 """Runs arranged as a stack holds them: rows that share hyperparameters and samples, of equal widths."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from overparam.training.build import Parts
@@ -20,12 +21,18 @@ class PackKey:
     width: int  # 0 for a network without one
 
 
-def pack_key(cfg: Any, parts: Parts) -> PackKey:
-    """Return what a run of this config has in common with others that differ in packable keys only."""
+def pack_key(cfg: Any, parts: Parts, seeds: Mapping[str, int] = MappingProxyType({})) -> PackKey:
+    """Return what a run of this config has in common with others that differ in packable keys only.
+
+    Args:
+        cfg: its config, or that of a run which differs from it in `seeds` only.
+        parts: what either is made of.
+        seeds: the run's own, by dotted key.
+    """
     data: Any = parts.data
     reads_in_order = data.batch_size == data.n_train and not (data.crop or data.flip or data.cutout)
-    samples = (cfg.data.get("seed"), data.n_train)
-    order = None if reads_in_order else cfg.data.get("order_seed")
+    samples = (seeds.get("data.seed", cfg.data.get("seed")), data.n_train)
+    order = None if reads_in_order else seeds.get("data.order_seed", cfg.data.get("order_seed"))
     recipe = repr(getattr(parts.optimizer, "keywords", None))
     labels = (*samples, cfg.data.get("label_noise"))
     return PackKey(recipe, (*samples, order), labels, cfg.model.get("width") or 0)

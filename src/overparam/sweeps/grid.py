@@ -55,6 +55,11 @@ class Run:
         """Equal for runs that differ only in integer seeds: if one of them can be trained, so can the others."""
         return self.composer.kind(self.overrides)
 
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The values of its config, by dotted key, in which it differs from others of its `kind`."""
+        return self.composer.seeds(self.overrides)
+
 
 class Composer:
     """Composes configs from overrides as Hydra does, but once for each distinct choice of groups.
@@ -102,9 +107,14 @@ class Composer:
     def kind(self, overrides: Sequence[str]) -> Hashable:
         """See `Run.kind`."""
         template, values = self._template(overrides)
-        free = set() if _refers(values) or may_name_weights(values) else template.free_seeds
-        rest = {k: v for k, v in values.items() if k not in free or type(v) is not int}
+        rest = {k: v for k, v in values.items() if k not in template.free(values)}
         return id(template), repr(sorted(rest.items()))
+
+    def seeds(self, overrides: Sequence[str]) -> dict[str, int]:
+        """See `Run.seeds`."""
+        template, values = self._template(overrides)
+        free = template.free(values)
+        return {key: values[source] for key, source in template.source.items() if source in free}
 
     def _template(self, overrides: Sequence[str]) -> tuple["_Template", dict[str, Any]]:
         parsed = [self._parse(text) for text in overrides]
@@ -182,6 +192,12 @@ class _Template:
             text.count("${") == len(re.findall(r"\$\{\.*\w[\w.]*\}", text)) for text in interpolations(plain)
         )
         self.constant = {k: v for k, v in flat.items() if not any(_is_in(k, key) for key in self.source)}
+
+    def free(self, values: dict[str, Any]) -> set[str]:
+        """Return the swept seeds that nothing but seeds depends on."""
+        if _refers(values) or may_name_weights(values):
+            return set()
+        return {key for key in self.free_seeds if type(values.get(key)) is int}
 
     def takes(self, values: dict[str, Any]) -> bool:
         """Return whether values are what they seem."""
