@@ -10,10 +10,9 @@ import polars as pl
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from overparam.analysis.axes import label, short_name, spoken, value_text
+from overparam.analysis.axes import label, short_name, spoken
 from overparam.analysis.code import mixed_codes
 from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, with_last_logged
 from overparam.analysis.curves import over_seeds
@@ -23,6 +22,7 @@ from overparam.analysis.layout import NOISE, lay_out
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import overlaid_figure, rate_figure, step_figure
+from overparam.analysis.printed import print_settings
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
 from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
@@ -34,7 +34,7 @@ from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
-MOST_ROWS, MOST_MEASURES = 40, 6  # of the printed table
+MOST_MEASURES = 6  # that are drawn
 VIEWS = "views"  # in the report's folder: figures that were asked for
 WANDB = f"{__name__.partition('.')[0]}.loggers.wandb.wandb_run"
 
@@ -75,7 +75,7 @@ def _report(folder: Path) -> list[Path]:
     with whole(out / "table.csv") as file:
         write_csv(summary, file)
     files = [out / "table.csv", *write_tables(runs, steps, out)]
-    print_table(summary, keys, more)
+    print_settings(summary, keys, more)
     if several:
         Console().print(several, highlight=False, soft_wrap=True, markup=False)
     for warning, count in (
@@ -265,40 +265,3 @@ def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Pat
         with whole(files[-1]) as file:
             write_csv(table, file)
     return files
-
-
-def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None:
-    """Print the means over seeds, a row for each setting.
-
-    Args:
-        summary: see `over_seeds`.
-        keys: the swept config keys.
-        more: columns to show beside the errors, the first few.
-    """
-    shown = Table()
-    headers = [*map(spoken, keys), "P/n", "train error", "noise fitted", "test error"]
-    last = ["seeds", *(name for name in ("failed", "code") if name in summary.columns)]
-    for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), *last):
-        shown.add_column(Text(printable(header)))
-    for row in summary.head(MOST_ROWS).iter_rows(named=True):
-        fitted, std = row["train_error_noisy"], row["test_error_std"]
-        found = (
-            [
-                f"{row['params_per_sample']:.2f}",
-                f"{row['train_error']:.3f}",
-                "" if fitted is None else f"{1 - fitted:.2f}",
-                f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
-            ]
-            if row["seeds"]
-            else ["", "", "", "failed"]
-        )
-        shown.add_row(
-            *(Text(value_text(row[key])) for key in keys),
-            *found,
-            *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
-            *("" if row[key] is None else str(row[key]) for key in last),
-        )
-    Console().print(shown)
-    cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}
-    if left := [f"{count} more {name}" for name, count in cut.items() if count > 0]:
-        Console().print(f"and {' and '.join(left)}, in table.csv")

@@ -1,10 +1,11 @@
 """Make the figures, tables and local page of a sweep again: overparam-report logs/model_wise."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.commands.start import start
+from overparam.commands.start import quiet, say_starting, start
 from overparam.errors import fail
 
 
@@ -33,6 +34,8 @@ def _report() -> int:
     arguments = parser.parse_args()
     use_callers_files()
     folder = arguments.folder.resolve()
+    quiet(logging.WARNING)
+    say_starting()
     from overparam.analysis.report import draw_view, report, workspace
     from overparam.runs.views import View
 

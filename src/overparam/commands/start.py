@@ -20,8 +20,35 @@ from overparam.errors import (
     end_on_sigterm,
     fail,
 )
+from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.runs.overrides import explain
+
+
+def quiet(level: int) -> None:
+    """Have the lab's own lines printed from a level on, and of libraries only what a person should act on."""
+    logging.basicConfig(level=level, format="%(message)s")
+    for name in ("hydra", "hydra_plugins", "alembic", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("search", "sweeper"):
+        logging.getLogger(f"hydra_plugins.overparam_{name}").setLevel(level)
+    hush()
+
+
+def say_starting(also_in_logs: bool = False) -> None:
+    """Say that the command has begun, before imports that take seconds and print nothing.
+
+    On a terminal, on stderr. In a log file stderr keeps to what goes wrong, and stdout may be a table that is piped on.
+
+    Args:
+        also_in_logs: whether what the command prints to stdout is an account of what it does, and may begin so.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # a further process of a distributed run
+    if sys.stderr.isatty():
+        print("starting", file=sys.stderr, flush=True)
+    elif also_in_logs:
+        print("starting", flush=True)
 
 
 def start(command: Callable[[], int]) -> int:
@@ -87,12 +114,17 @@ def what_to_install(message: str) -> str | None:
     return None
 
 
-def start_hydra(run: Callable[[], object]) -> int:
-    """Call a command's Hydra main and return its exit code, see `start`."""
-    return start(partial(_run_hydra, run))
+def start_hydra(run: Callable[[], object], starting: Callable[[], object] = say_starting) -> int:
+    """Call a command's Hydra main and return its exit code, see `start`.
+
+    Args:
+        run: the Hydra main.
+        starting: called before, unless only Hydra is asked something.
+    """
+    return start(partial(_run_hydra, run, starting))
 
 
-def _run_hydra(run: Callable[[], object]) -> int:
+def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
     options = _options(sys.argv[1:])
@@ -101,6 +133,8 @@ def _run_hydra(run: Callable[[], object]) -> int:
     if options.info:  # Hydra prints it through its loggers, to a handler of its own
         logging.getLogger("hydra").setLevel(logging.NOTSET)
         logging.getLogger().handlers.clear()
+    if not (options.info or options.cfg or options.help or options.shell_completion):
+        starting()
     run()
     return 0
 
