@@ -215,9 +215,9 @@ def test_a_regression_has_no_share_of_noise_fitted(small, tmp_path, capsys):
     capsys.readouterr()
     report(tmp_path / "huber")
     header, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("┃", "│"))]
-    column = [text.strip() for text in header.split("┃")].index("noise fitted")
     assert rows
-    assert {row.split("│")[column].strip() for row in rows} == {""}
+    assert "test error" in header
+    assert "noise fitted" not in header
 
 
 def huber(outputs, y):

@@ -37,9 +37,8 @@ def print_settings(summary: pl.DataFrame, keys: Sequence[str], more: Sequence[st
         more: columns to show beside the errors, as many as there is room for.
     """
     shown = summary.head(MOST_ROWS)
-    errors = [""] * len(shown)
-    for place, row in enumerate(shown.iter_rows(named=True)):
-        errors[place] = with_interval(row["test_error"], row["test_error_ci"], row["seeds"]) or "failed"
+    found = zip(shown["test_error"], shown["test_error_ci"], shown["seeds"], strict=True)
+    errors = [with_interval(*values) or "failed" for values in found]
     fitted = [None if value is None else 1 - value for value in shown["train_error_noisy"]]
     columns = [Column(spoken(key), [value_text(value) for value in shown[key]]) for key in keys]
     columns += [
@@ -72,13 +71,11 @@ def print_study(table: pl.DataFrame, name: str, first: Sequence[str] = ()) -> No
     numbers = sorted(set(own) - set(words), key=lambda c: (c not in first, own.index(c)))
     of_pairs = "first" in table.columns
     is_repeated = of_pairs or table.select("identity", *words).n_unique() == len(table)
-    by = [*keys, *words]
-    if not is_repeated and len(table) <= FEW_ROWS:
-        groups = [table[row] for row in range(len(table))]
-    else:
-        groups = table.group_by(by, maintain_order=True) if by else [table]
-        groups = [group for _, group in groups] if by else groups
-        groups.sort(key=lambda group: [_sortable(group[key][0]) for key in by])
+    one_by_one = not is_repeated and len(table) <= FEW_ROWS
+    place = pl.int_range(pl.len()) if one_by_one else pl.repeat(0, pl.len())
+    ordered = table.sort(keys, maintain_order=True) if keys else table
+    alike = ordered.group_by(*keys, *words, place.alias(" "), maintain_order=True)
+    groups = [group for _, group in alike]
     found = [[_told(group[column], is_repeated, of_pairs) for group in groups] for column in numbers]
     columns = [Column(spoken(key), [value_text(group[key][0]) for group in groups]) for key in keys]
     columns += [
@@ -166,8 +163,3 @@ def _told(values: pl.Series, is_repeated: bool, of_pairs: bool) -> str:
 
 def _cut(column: Column) -> Column:
     return Column(column.head, column.cells[:MOST_ROWS], column.is_needed)
-
-
-def _sortable(value: object) -> tuple[int, float, str]:
-    is_number = isinstance(value, int | float)
-    return (not is_number, float(value) if is_number else 0.0, "" if is_number else str(value))  # type: ignore[arg-type]

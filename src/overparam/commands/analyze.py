@@ -34,7 +34,7 @@ def run(cfg: DictConfig) -> None:
     except Exception as error:
         sys.exit(tell(error))
     drawn = knobs.get("figure") or {}
-    print_study(table, name, [drawn.get("x"), *drawn.get("y", ())])
+    print_study(table, name, [drawn.get("x", ""), *drawn.get("y", ())])
     for path in sorted((folder / "studies").glob(f"{name}.*")):
         print(path)
 
