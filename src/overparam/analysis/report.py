@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from overparam.analysis.axes import label, short_name, spoken
+from overparam.analysis.charts import charts, numeric_keys
 from overparam.analysis.code import mixed_codes
 from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, with_last_logged
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.drawing import is_number, save
+from overparam.analysis.drawing import save
 from overparam.analysis.figures import SAMPLES, curve_figure, error_figure, is_regression
 from overparam.analysis.layout import NOISE, lay_out
 from overparam.analysis.local_page import write_page
@@ -29,7 +30,8 @@ from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
 from overparam.errors import ConfigError, printable
 from overparam.locks import locked
-from overparam.loggers.wandb_report import log_report, save_workspace
+from overparam.loggers.wandb_report import log_report
+from overparam.loggers.wandb_view import save_workspace
 from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
 
@@ -96,7 +98,8 @@ def _report(folder: Path) -> list[Path]:
         count = dict(runs["status"].value_counts().iter_rows())
         numbers = {status: count.get(status, 0) for status in ("finished", "failed", "unfinished")}
         numbers["best_test_error"] = table["test_error"].min()
-        log_report(folder, logger, [file for file in files if file.suffix == ".png"], summary, numbers)
+        pictures = [file for file in files if file.suffix == ".png"]
+        log_report(folder, logger, pictures, summary, numbers, [*charts(table, keys)])
     with whole(out / MADE_FROM) as file:
         file.write_text(made_from)
     for file in files:
@@ -181,7 +184,11 @@ def workspace(folder: Path) -> str:
     logger = wandb_settings(folder, table) if len(table) else None
     if logger is None:
         raise ConfigError(f"no finished run in {folder} was logged to W&B: train with logger=wandb")
-    return save_workspace(folder.name, logger, swept(table))
+    keys = swept(table)
+    numeric = numeric_keys(table, keys)
+    names = [key for key in keys if key not in numeric]
+    more = measured(with_last_logged(table, collect_steps(folder)))
+    return save_workspace(folder, logger, [*charts(table, keys)], numeric, names, more)
 
 
 def figures(
@@ -203,9 +210,7 @@ def figures(
     table = runs.filter(status="finished")
     short = [short_name(key) for key in keys]  # of which two may be the same
     names = {k: s if short.count(s) == 1 else k.replace(".", "_") for k, s in zip(keys, short, strict=True)}
-    numeric = [key for key in keys if is_number(runs, key)]
-    # Noise tells lines apart, unless nothing else was swept.
-    numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
+    numeric = numeric_keys(runs, keys)
     quantities = ["error"] if is_regression(table) else ["error", "loss"]
     axes = numeric or keys[:1]
     for x in axes:
