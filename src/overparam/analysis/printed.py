@@ -113,7 +113,9 @@ def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> N
         del kept[spare[-1]]
     console.print(_table(kept))
     cut = {"rows": left_out, "columns": len(given) - len(kept)}
-    if left := [f"{count} more {name}" for name, count in cut.items() if count > 0]:
+    if left := [
+        f"{count} more {name if count > 1 else name[:-1]}" for name, count in cut.items() if count > 0
+    ]:
         print(f"and {' and '.join(left)}, in {where}")
 
 
