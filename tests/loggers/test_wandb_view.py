@@ -63,7 +63,7 @@ class View:
 
     def value(self, run, key):
         """What a panel's key says of a run."""
-        where, _, name = key.partition(".")
+        where, _, name = key.partition(":")
         if where == "config":
             value = run["config"]
             for part in name.split("."):
@@ -79,7 +79,7 @@ class View:
 
 
 def local_name(key):
-    return key.removeprefix("config.").removeprefix("summary_metrics.").replace(".value", "")
+    return key.partition(":")[2].replace(".value", "")
 
 
 def test_every_panel_draws_the_numbers_of_the_local_table(view):

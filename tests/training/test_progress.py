@@ -42,9 +42,8 @@ def test_of_a_config_its_classes_are_told_and_what_is_not_default():
         ("data", "Digits, batch_size 64"),
         ("model", "MLP, width 8, norm batch"),
         ("optimizer", "Adam"),
-        ("run", "seed 3"),
-        ("loss", "MSELoss"),
         ("callbacks", "ema EMAWeightAveraging, ema.decay 0.999, ema.update_every_n_steps 1"),
+        ("run", "seed 3, loss mse"),
     ]
 
 
