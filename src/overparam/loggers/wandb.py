@@ -1,7 +1,7 @@
 """Weights & Biases: one W&B run a run, same names, never in the way of training.
 
 Online or offline, W&B's files are written to `wandb/` in the run's directory first and sent from there in the
-background. What could not be sent stays there, and `report.py <sweep> --sync` sends it, see `training.loggers.send_rest`.
+background. What could not be sent stays there, and `report.py <sweep> --sync` sends it (`training.loggers.send_rest`).
 """
 
 import json
