@@ -11,5 +11,4 @@ def hush() -> None:
     """
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)

@@ -128,7 +128,9 @@ def with_interval(mean: float | None, half_width: float | None, seeds: int) -> s
     """
     if mean is None:
         return ""
-    return f"{mean:.3f} ± {half_width:.3f}" if seeds >= SEEDS_FOR_A_BAND else f"{mean:.3f}"
+    return (
+        f"{mean:.3f}" if half_width is None or seeds < SEEDS_FOR_A_BAND else f"{mean:.3f} ± {half_width:.3f}"
+    )
 
 
 def _table(columns: Sequence[Column]) -> Table:
@@ -136,7 +138,7 @@ def _table(columns: Sequence[Column]) -> Table:
     for column in columns:
         table.add_column(Text(printable(column.head)))
     for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -155,10 +157,10 @@ def _told(values: pl.Series, is_repeated: bool, of_pairs: bool) -> str:
     if not is_repeated:
         low, high = value_text(known.min()), value_text(known.max())
         return low if low == high else f"{low} to {high}"
-    if (
-        len(known) < SEEDS_FOR_A_BAND or of_pairs or known.n_unique() == 1
-    ):  # pairs that share a run hang together
-        return value_text(known.mean() if known.n_unique() > 1 else known[0])
+    if known.n_unique() == 1:
+        return value_text(known[0])
+    if of_pairs or len(known) < SEEDS_FOR_A_BAND:  # pairs that share a run are not independent
+        return value_text(known.mean())
     row = over_seeds(known.rename("value").to_frame().with_columns(all=0), ["all"], ["value"])
     return f"{value_text(row['value'][0])} ± {row['value_ci'][0]:.2g}"
 

@@ -11,6 +11,8 @@ import polars as pl
 from overparam.loggers.wandb_report import POINT, Chart, as_table, start_run
 from overparam.loggers.wandb_start import DEFAULT_PROJECT, finish, said
 
+LEDGER = {"number", "name", "claim", "verdict", "effect_lines"}  # what is read of an entry
+
 
 def save_workspace(
     folder: Path,
@@ -117,13 +119,7 @@ def ledger(logs: Path) -> pl.DataFrame | None:
     for path in sorted((logs / "claims").glob("*.json")):
         with suppress(OSError, ValueError):
             entry = json.loads(path.read_bytes())
-            if isinstance(entry, dict) and entry.keys() >= {
-                "number",
-                "name",
-                "claim",
-                "verdict",
-                "effect_lines",
-            }:
+            if isinstance(entry, dict) and entry.keys() >= LEDGER:
                 entries.append(entry)
     if not entries:
         return None

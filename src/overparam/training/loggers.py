@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from overparam import compat
 from overparam.errors import ConfigError
 from overparam.loggers.wandb import wandb_run
-from overparam.loggers.wandb_start import asked_by_agent
+from overparam.loggers.wandb_start import asked_by_agent, has_key
 from overparam.runs.damage import CONFIG
 from overparam.runs.summary import WEIGHTS, read_summary
 from overparam.training.build import nodes
@@ -35,11 +35,13 @@ def send_rest(run_dir: Path) -> bool:
     `wandb sync` sends all rows of a run of which the server has some already, and those are there twice.
 
     Raises:
-        ConfigError: if W&B cannot be reached.
+        ConfigError: if W&B has no key here, or cannot be reached.
     """
     files = [*run_dir.glob("wandb/*run-*/run-*.wandb")]
     if all(map(compat.is_synced, files)) or (finished := read_summary(run_dir)) is None:
         return False
+    if not has_key():
+        raise ConfigError("W&B has no key: `wandb login` or WANDB_API_KEY gives it one")
     cfg: Any = OmegaConf.load(run_dir / CONFIG)
     settings: Any = OmegaConf.to_container(cfg)
     cfg.paths.run = str(run_dir)
@@ -47,10 +49,11 @@ def send_rest(run_dir: Path) -> bool:
         if target(name, node) is wandb_run:
             node.mode = "online"
             logger = open_logger(cfg, settings, name, node, finished["steps"])
-            is_lost, folder = logger.experiment.offline, Path(logger.experiment.dir).parent
+            run = logger.experiment
             logger.close(finished, run_dir / WEIGHTS)
-            if is_lost:
-                shutil.rmtree(folder)
+            if run.offline:
+                shutil.rmtree(Path(run.dir).parent)  # what it would have sent stands beside it
+            if run.offline or run.disabled:
                 raise ConfigError("W&B cannot be reached: nothing was sent")
     return True
 
