@@ -97,7 +97,7 @@ def test_a_surface_is_summed_up_by_its_range(capsys):
     print_study(study(alpha=[-1.0, 0, 1, 2], test_error=[0.5, 0.25, 0.125, 0.5]), "landscape", ["test_error"])
     lines, rows = shown(capsys)
     assert rows == [
-        ["width", "test error", "alpha", "rows"],
+        ["width", "test_error", "alpha", "rows"],
         *([width, "0.125 to 0.5", "-1 to 2", "12"] for width in ("4", "16")),
     ]
     assert lines[-1] == "lowest to highest of 24 rows; all are in landscape.csv"

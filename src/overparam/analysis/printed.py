@@ -78,12 +78,9 @@ def print_study(table: pl.DataFrame, name: str, first: Sequence[str] = ()) -> No
     groups = [group for _, group in alike]
     found = [[_told(group[column], is_repeated, of_pairs) for group in groups] for column in numbers]
     columns = [Column(spoken(key), [value_text(group[key][0]) for group in groups]) for key in keys]
+    columns += [Column(key, [value_text(group[key][0]) for group in groups]) for key in words]
     columns += [
-        Column(key.replace("_", " "), [value_text(group[key][0]) for group in groups]) for key in words
-    ]
-    columns += [
-        Column(key.replace("_", " "), texts, is_needed=key in numbers[:1])
-        for key, texts in zip(numbers, found, strict=True)
+        Column(key, texts, is_needed=key in numbers[:1]) for key, texts in zip(numbers, found, strict=True)
     ]
     if len(groups) < len(table):
         columns.append(Column("rows", [str(len(group)) for group in groups]))
