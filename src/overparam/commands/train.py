@@ -8,8 +8,10 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from overparam.commands.start import quiet, say_starting, start_hydra, tell
 from overparam.compat_hydra import config_groups
@@ -55,9 +57,12 @@ def _settings(cfg: DictConfig) -> list[tuple[str, str]]:
     chosen = HydraConfig.get().runtime.choices
     files = [f"{group}={chosen[group]}" for group in FAMILIES if chosen.get(group)]
     paths = [text for text in HydraConfig.get().overrides.hydra if "searchpath" in text]
-    loader = GlobalHydra.instance().config_loader()
-    defaults = loader.load_configuration("train", [*files, *paths], RunMode.RUN)
-    return not_default(flat_values(cfg), flat_values(defaults))
+    loader, name = GlobalHydra.instance().config_loader(), HydraConfig.get().job.config_name
+    try:
+        defaults = flat_values(loader.load_configuration(name, [*files, *paths], RunMode.RUN))
+    except (HydraException, OmegaConfBaseException):  # files that need a value to be a config
+        return []
+    return not_default(flat_values(cfg), defaults)
 
 
 def _hint_at_grid() -> None:
