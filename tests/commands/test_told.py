@@ -6,7 +6,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,38 +56,28 @@ def test_a_sweep_tells_itself_in_a_log(tmp_path: Path) -> None:
         "4 runs: 0 finished, 4 to train",
         "4 runs are trained together, packs: 1",
     ]
-    first, *table, figure, page = done.stdout.splitlines()
-    assert first == "starting"
+    *table, figure, page = done.stdout.splitlines()
     assert [line[0] for line in table] == ["┏", "┃", "┡", "│", "│", "└"]
     assert [figure, page] == [
         str(tmp_path / "grid" / "report" / name) for name in ("figure.png", "index.html")
     ]
 
 
-@pytest.fixture
-def said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[str, str]]:
-    """Gives a command that would do nothing, and returns what stdout and stderr get."""
-
-    def give(command: str, *arguments: str, is_terminal: bool) -> tuple[str, str]:
-        module = importlib.import_module(f"overparam.commands.{command}")
-        monkeypatch.setattr(module, "run", lambda: print("ran", file=sys.stderr))
-        monkeypatch.setattr(sys, "argv", [f"{command}.py", *arguments])
-        monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
-        assert module.main() == 0
-        return capsys.readouterr()
-
-    return give
-
-
-def test_starting_is_said_before_what_takes_long(said: Callable[..., tuple[str, str]]) -> None:
-    for command in ("train", "analyze", "plan"):
-        assert said(command, "seed=0", is_terminal=True) == ("", "starting\nran\n")
-        assert said(command, "--cfg", "job", is_terminal=True) == ("", "ran\n")
-        assert said(command, "--help", is_terminal=False) == ("", "ran\n")
-    assert said("train", "seed=0", is_terminal=False) == ("starting\n", "ran\n")
-    assert said("plan", "seed=0", is_terminal=False) == ("", "ran\n")  # stdout is the plan
+@pytest.mark.parametrize("command", ["train", "analyze", "plan"])
+def test_starting_is_said_to_people_and_not_to_programs(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module(f"overparam.commands.{command}")
+    monkeypatch.setattr(module, "run", lambda: print("ran", file=sys.stderr))
+    monkeypatch.setattr(sys, "argv", [f"{command}.py", "seed=0"])
+    assert module.main() == 0
+    assert capsys.readouterr() == ("", "ran\n")
+    for asked, lines in (("seed=0", "starting\nran\n"), ("--help", "ran\n"), ("--info", "ran\n")):
+        monkeypatch.setattr(sys, "argv", [f"{command}.py", asked])
+        with (tmp_path / "log").open("w") as log, monkeypatch.context() as redirected:
+            redirected.setattr(sys, "stderr", log)
+            assert module.main() == 0
+        assert (tmp_path / "log").read_text() == lines
 
 
 def test_it_is_said_before_anything_heavy_is_imported() -> None:

@@ -37,7 +37,7 @@ def _judge_claims() -> int:
     quiet(logging.WARNING)
     for name in ("claims", "sweeps"):
         logging.getLogger(f"overparam.{name}").setLevel(logging.INFO)  # training may take hours
-    say_starting(also_in_logs=True)
+    say_starting()
 
     import torch
 

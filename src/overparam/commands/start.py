@@ -4,8 +4,10 @@ import argparse
 import logging
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 
@@ -35,20 +37,16 @@ def quiet(level: int) -> None:
     hush()
 
 
-def say_starting(also_in_logs: bool = False) -> None:
+def say_starting() -> None:
     """Say that the command has begun, before imports that take seconds and print nothing.
 
-    On a terminal, on stderr. In a log file stderr keeps to what goes wrong, and stdout may be a table that is piped on.
-
-    Args:
-        also_in_logs: whether what the command prints to stdout is an account of what it does, and may begin so.
+    It is for people: on a terminal and in a log file, and not where a program reads stderr from a pipe.
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # a further process of a distributed run
-    if sys.stderr.isatty():
-        print("starting", file=sys.stderr, flush=True)
-    elif also_in_logs:
-        print("starting", flush=True)
+    with suppress(OSError, ValueError):  # a stream of Python's alone
+        if sys.stderr.isatty() or stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+            print("starting", file=sys.stderr, flush=True)
 
 
 def start(command: Callable[[], int]) -> int:

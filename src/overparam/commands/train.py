@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from functools import partial
 from typing import Any
 
 import hydra
@@ -13,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from overparam.commands.start import quiet, say_starting, start_hydra, tell
+from overparam.commands.start import quiet, start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
@@ -78,7 +77,7 @@ def main() -> int:
     quiet(logging.INFO)
     if sys.argv[1:2] and sys.argv[1].startswith(PLANNED):
         return start_hydra(_run_planned, lambda: None)
-    return start_hydra(run, partial(say_starting, also_in_logs=True))
+    return start_hydra(run)
 
 
 def _run_planned() -> None:
