@@ -40,8 +40,8 @@ def test_a_run_tells_itself_on_a_terminal(tmp_path: Path) -> None:
     assert lines[0] == "starting"
     assert lines[1] == run_dir.name
     assert [line.split("  ")[0] for line in lines[2:6]] == ["data", "model", "optimizer", "trainer"]
-    assert lines[2].split("  ")[-1] == "Digits, n_train 60"
-    assert lines[3].split("  ")[-1] == "MLP, width 3"
+    assert lines[2].split("  ")[-1].strip() == "Digits, n_train 60"
+    assert lines[3].split("  ")[-1].strip() == "MLP, width 3"
     assert lines[6].startswith("size")
     assert all(len(line) <= 80 for line in lines)
     (last,) = [line for line in lines[7:] if "steps," not in line]
@@ -49,8 +49,10 @@ def test_a_run_tells_itself_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_a_sweep_tells_itself_in_a_log(tmp_path: Path) -> None:
-    grid = ("-m", "seed=0,1", "model.width=2,3", "name=grid", f"paths.logs={tmp_path}")
-    done = command_line("train.py", *SMALL, *grid, "optimizer.lr=1e-3", env={**os.environ, "COLUMNS": "80"})
+    grid = ("seed=0,1", "model.width=2,3", "name=grid", f"paths.logs={tmp_path}")
+    done = command_line(
+        "train.py", "-m", *SMALL, *grid, "optimizer.lr=1e-3", env={**os.environ, "COLUMNS": "80"}
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "4 runs: 0 finished, 4 to train",
