@@ -27,7 +27,10 @@ ROOMS = (
     ("training",),
     ("measures", "loggers", "runs"),
     ("data", "models"),
-    ("errors", "randomness", "allocator", "compat", "compat_hydra", "paths", "caller", "locks", "ranges"),
+    (
+        *("errors", "randomness", "allocator", "compat", "compat_hydra", "libraries", "paths", "caller"),
+        *("locks", "ranges"),
+    ),
 )
 HEIGHT = {room: -layer for layer, rooms in enumerate(ROOMS) for room in rooms}
 SCIENCE = ROOMS[1]

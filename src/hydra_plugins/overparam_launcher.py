@@ -15,9 +15,10 @@ from overparam.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
     """Train a config, in a worker; return what a hyperparameter search minimizes."""
     import sys
-    import warnings
 
-    warnings.filterwarnings("ignore", module="lightning")
+    from overparam.libraries import hush
+
+    hush()
     from overparam.packs.job import run_job
 
     cfg, overrides = job

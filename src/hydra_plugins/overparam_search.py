@@ -1,7 +1,9 @@
 """Hydra's Optuna sweeper for runs that may diverge, and for studies that go on."""
 
 import logging
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -16,6 +18,7 @@ from overparam.ranges import PositiveInt, Share
 log = logging.getLogger(__name__)
 
 WORST = {"minimize": float("inf"), "maximize": float("-inf")}
+RESULTS = "optimization_results.yaml"  # hydra-optuna-sweeper writes it to the sweep's folder
 
 
 class OptunaSearch(Sweeper):
@@ -30,6 +33,8 @@ class OptunaSearch(Sweeper):
         max_failure_rate: share of the trials run at a time that may fail otherwise than by diverging.
         knobs: the others of hydra-optuna-sweeper.
     """
+
+    config: DictConfig
 
     def __init__(
         self,
@@ -54,7 +59,8 @@ class OptunaSearch(Sweeper):
         self.optuna: Any = OptunaSweeper(**self.knobs).sweeper
         self.optuna.setup(hydra_context=hydra_context, task_function=task_function, config=config)
         (direction,) = self.optuna._get_directions()
-        self.trials = Trials(self.optuna.launcher, WORST[direction])
+        self.config, self.loader = config, hydra_context.config_loader
+        self.trials = Trials(self.optuna.launcher, WORST[direction], config.objective)
         self.optuna.launcher = self.trials
 
     def sweep(self, arguments: list[str]) -> None:
@@ -75,6 +81,17 @@ class OptunaSearch(Sweeper):
             raise SweepFailed(said)
         if self.trials.good < self.trials.count:
             log.warning(said)
+        self._say_best()
+
+    def _say_best(self) -> None:
+        from overparam.sweeps.grid import Composer
+
+        found = OmegaConf.load(Path(self.config.hydra.sweep.dir) / RESULTS)
+        params = " ".join(f"{key}={value}" for key, value in found.best_params.items())
+        log.info("best trial: %s %.4g with %s", self.config.objective, found.best_value, params)
+        value, overrides = self.trials.best
+        if value == found.best_value:  # else a command before this one found it
+            log.info("    %s", Composer(self.loader, self.config).run(overrides).identity)
 
 
 def _trials_so_far(study_name: str, storage: str) -> int:
@@ -92,11 +109,14 @@ class Trials(Launcher):
     Args:
         launcher: what runs the jobs.
         worst: that value.
+        objective: the summary key that is searched.
     """
 
-    def __init__(self, launcher: Launcher, worst: float) -> None:
-        self.launcher, self.worst = launcher, worst
+    def __init__(self, launcher: Launcher, worst: float, objective: str) -> None:
+        self.launcher, self.worst, self.objective = launcher, worst, objective
         self.count = self.diverged = self.failed = 0
+        self.best: tuple[float, Sequence[str]] = worst, ()
+        self._told = time.monotonic()
 
     @property
     def good(self) -> int:
@@ -115,9 +135,10 @@ class Trials(Launcher):
         from overparam.compat_hydra import result_of
         from overparam.errors import ConfigError
         from overparam.runs.state import Diverged
+        from overparam.sweeps.progress import LINE_SECONDS
 
         jobs = self.launcher.launch(job_overrides, initial_job_idx)
-        for job in jobs:
+        for overrides, job in zip(job_overrides, jobs, strict=True):
             result = result_of(job)
             if isinstance(result, ConfigError):
                 raise result
@@ -125,6 +146,11 @@ class Trials(Launcher):
             if isinstance(result, Diverged):
                 self.diverged += 1
                 job.status, job.return_value = JobStatus.COMPLETED, self.worst
-            else:
-                self.failed += isinstance(result, Exception)
+            elif isinstance(result, Exception):
+                self.failed += 1
+            elif (result < self.best[0]) == (self.worst > 0) and result != self.best[0]:
+                self.best = result, overrides
+        if time.monotonic() - self._told >= LINE_SECONDS:
+            self._told = time.monotonic()
+            log.info("%d trials done, best %s %.4g", self.count, self.objective, self.best[0])
         return jobs

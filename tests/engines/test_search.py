@@ -76,6 +76,9 @@ def test_optuna_finds_the_best_of_its_trials(sweep: Callable[..., Sweep], tmp_pa
     errors = [summary["test_error"] for summary in results(tmp_path / "optuna").values()]
     assert len(errors) == 3
     assert found.best_value == min(errors)
+    best, run = output.splitlines()[-2:]
+    assert best.startswith(f"best trial: test_error {min(errors):.4g} with optimizer.lr=")
+    assert results(tmp_path / "optuna")[run.strip()]["test_error"] == min(errors)
 
 
 def test_what_a_wandb_agent_starts_trains_as_the_agents_run(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 
@@ -6,7 +5,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from overparam.loggers.wandb_report import log_report, save_workspace
+from overparam.loggers.wandb_report import log_report
 
 LOGGER = {
     "project": "p",
@@ -58,19 +57,3 @@ def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server,
         cwd=folder,
     )
     assert_logged(server.named("report-sweep"))
-
-
-def test_the_view_plots_test_error_against_p_over_n_and_every_swept_key(server):
-    pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
-    url = save_workspace("sweep", LOGGER, ["model.width", "data.label_noise"])
-    assert "lab/p" in url
-    (view,) = server.views.values()
-    spec = json.dumps(json.loads(view["spec"]))
-    for shown in (
-        "summary:params_per_sample",
-        "model.width",
-        "data.label_noise",
-        "test_error",
-        "global_step",
-    ):
-        assert shown in spec

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from overparam.commands.report import main
 from overparam.runs.metrics import read_metrics
 from overparam.training.run import train
 from tests.conftest import ROOT, compose_config
+from tests.gate import until
 
 SMALL = ("data.n_train=60", "trainer.max_steps=20", "trainer.accelerator=cpu", "logger=wandb")
 ENDS = ("logger.wandb.init_timeout=2", "logger.wandb.finish_timeout=1")
@@ -75,6 +77,53 @@ def test_a_server_that_goes_in_the_middle_has_it_all_after_sync(server, tmp_path
     wandb.teardown()
     server.fault = None
     sync(run_dir)
+    (run,) = server.runs.values()
+    assert_same(run, run_dir)
+
+
+def test_a_server_that_was_gone_for_good_has_each_row_once(
+    server, tmp_path, environment, monkeypatch, capsys
+):
+    import wandb
+
+    from overparam.loggers.wandb import RunLogger
+
+    log = RunLogger.log_metrics
+
+    def log_and_lose(self, metrics, step=None):
+        log(self, metrics, step)
+        if step >= 5 and server.fault is None:
+            until(lambda: any(run["history"] for run in server.runs.values()))
+            server.fault = "drop"
+
+    environment.setenv("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLogger, "log_metrics", log_and_lose)
+        run_dir = tmp_path / "runs" / train(config(tmp_path))["identity"]
+    wandb.teardown()
+    server.fault = None
+    (run,) = server.runs.values()
+    assert 0 < len(run["history"]) < len(read_metrics(run_dir))
+    monkeypatch.setattr(sys, "argv", ["report.py", str(tmp_path / "runs"), "--sync"])
+    assert main() == 0
+    assert main() == 0
+    assert capsys.readouterr().out.splitlines() == [f"{n} runs had something that W&B lacked" for n in (1, 0)]
+    (run,) = server.runs.values()
+    assert_same(run, run_dir)
+
+
+def test_runs_that_logged_offline_are_sent_and_an_unreachable_server_is_one_line(
+    server, tmp_path, monkeypatch, capsys
+):
+    run_dir = tmp_path / "runs" / train(config(tmp_path, "logger.wandb.mode=offline"))["identity"]
+    monkeypatch.setattr(sys, "argv", ["report.py", str(tmp_path / "runs"), "--sync"])
+    server.fault = "drop"
+    assert main() == 2
+    assert "error: W&B cannot be reached: nothing was sent" in capsys.readouterr().err
+    assert len(list(run_dir.glob("wandb/*run-*"))) == 1
+    server.fault = None
+    monkeypatch.setattr("overparam.loggers.wandb_start._unreachable_until", 0.0)
+    assert main() == 0
     (run,) = server.runs.values()
     assert_same(run, run_dir)
 

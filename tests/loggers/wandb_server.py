@@ -31,6 +31,7 @@ class WandbServer(ThreadingHTTPServer):
             0,
             False,
         )  # how many there were; whether one has waited until it was given up
+        self.contents = {}  # of runs' files, by run and name
         self.lock = threading.RLock()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
@@ -261,12 +262,13 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, {})
 
     def do_PUT(self):
-        self.body()
+        body = self.body()
         if self.faulty():
             return
         _, _, owner, *file = self.path.split("?")[0].split("/")
         if owner in self.server.runs:
             self.server.runs[owner]["files"].append("/".join(file))
+            self.server.contents[owner, "/".join(file)] = body
         self.reply(200, {})
 
     def do_GET(self):

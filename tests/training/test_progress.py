@@ -5,14 +5,12 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from overparam.runs.identity import flat_values
 from overparam.training import progress as terminal
-from overparam.training.progress import RunProgress, describe
+from overparam.training.progress import RunProgress, not_default
+from tests.conftest import compose_config
 
-SETTINGS = {
-    "data": {"_target_": "a.Digits", "label_noise": 0.2, "batch_size": None, "seed": 0, "crop": 0},
-    "model": {"_target_": "a.MLP", "width": 8, "norm": "none"},
-    "scheduler": {},
-}
+SETTINGS = [("data", "Digits, label_noise 0.2"), ("model", "MLP, act [relu]")]
 
 
 def trainer(step):
@@ -36,8 +34,17 @@ def shown(steps, is_terminal):
     return out.getvalue()
 
 
-def test_a_config_is_told_in_a_line_a_section_without_what_is_off():
-    assert describe(SETTINGS) == [("data", "Digits, label noise 0.2"), ("model", "MLP, width 8")]
+def test_of_a_config_its_classes_are_told_and_what_is_not_default():
+    defaults = flat_values(compose_config())
+    assert not_default(defaults, defaults) == [("data", "Digits"), ("model", "MLP"), ("optimizer", "Adam")]
+    given = ("seed=3", "model.width=8", "model.norm=batch", "data.batch_size=64", "loss=mse", "callbacks=ema")
+    assert not_default(flat_values(compose_config(*given)), defaults) == [
+        ("data", "Digits, batch_size 64"),
+        ("model", "MLP, width 8, norm batch"),
+        ("optimizer", "Adam"),
+        ("callbacks", "ema EMAWeightAveraging, ema.decay 0.999, ema.update_every_n_steps 1"),
+        ("run", "seed 3, loss mse"),
+    ]
 
 
 def test_a_terminal_sees_the_run_and_its_optimizer_steps():
@@ -45,7 +52,8 @@ def test_a_terminal_sees_the_run_and_its_optimizer_steps():
     assert "mlp-w8-x" in out
     assert "P 610, n 1,200, P/n 0.508, on cpu" in out
     assert "64/100" in out  # steps, though Lightning counted two batches
-    assert "train error 0.500, test error 0.250" in out
+    assert "model  MLP, act [relu]" in out.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert "train error 0.500, test 0.250" in out
 
 
 def test_a_resumed_run_says_where_it_continues():
@@ -61,5 +69,5 @@ def test_a_log_file_gets_plain_lines_and_few_of_them(seconds, lines, monkeypatch
     assert caplog.messages[0] == "mlp-w8-x: P 610, n 1,200, P/n 0.508, 100 steps on cpu"
     assert (
         caplog.messages[1:]
-        == [f"step {s} of 100, train error 0.500, test error 0.250" for s in (32, 64)][: lines - 1]
+        == [f"step {s} of 100, train error 0.500, test 0.250" for s in (32, 64)][: lines - 1]
     )

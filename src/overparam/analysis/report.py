@@ -10,31 +10,33 @@ import polars as pl
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from overparam.analysis.axes import label, short_name, spoken, value_text
+from overparam.analysis.axes import label, short_name, spoken
+from overparam.analysis.charts import charts, numeric_keys
 from overparam.analysis.code import mixed_codes
 from overparam.analysis.collect import as_parquet, collect, collect_steps, measured, with_last_logged
 from overparam.analysis.curves import over_seeds
-from overparam.analysis.drawing import is_number, save
+from overparam.analysis.drawing import save
 from overparam.analysis.figures import SAMPLES, curve_figure, error_figure, is_regression
 from overparam.analysis.layout import NOISE, lay_out
 from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import overlaid_figure, rate_figure, step_figure
+from overparam.analysis.printed import print_settings
 from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
 from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
 from overparam.errors import ConfigError, printable
 from overparam.locks import locked
-from overparam.loggers.wandb_report import log_report, save_workspace
+from overparam.loggers.wandb_report import log_report
+from overparam.loggers.wandb_view import save_workspace
 from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
 
 COLUMNS = ["params_per_sample", "train_error", "train_error_noisy", "test_error", "test_loss"]
-MOST_ROWS, MOST_MEASURES = 40, 6  # of the printed table
+MOST_MEASURES = 6  # that are drawn
 VIEWS = "views"  # in the report's folder: figures that were asked for
 WANDB = f"{__name__.partition('.')[0]}.loggers.wandb.wandb_run"
 
@@ -75,7 +77,7 @@ def _report(folder: Path) -> list[Path]:
     with whole(out / "table.csv") as file:
         write_csv(summary, file)
     files = [out / "table.csv", *write_tables(runs, steps, out)]
-    print_table(summary, keys, more)
+    print_settings(summary, keys, more)
     if several:
         Console().print(several, highlight=False, soft_wrap=True, markup=False)
     for warning, count in (
@@ -96,7 +98,8 @@ def _report(folder: Path) -> list[Path]:
         count = dict(runs["status"].value_counts().iter_rows())
         numbers = {status: count.get(status, 0) for status in ("finished", "failed", "unfinished")}
         numbers["best_test_error"] = table["test_error"].min()
-        log_report(folder, logger, [file for file in files if file.suffix == ".png"], summary, numbers)
+        pictures = [file for file in files if file.suffix == ".png"]
+        log_report(folder, logger, pictures, summary, numbers, [*charts(table, keys)])
     with whole(out / MADE_FROM) as file:
         file.write_text(made_from)
     for file in files:
@@ -181,7 +184,11 @@ def workspace(folder: Path) -> str:
     logger = wandb_settings(folder, table) if len(table) else None
     if logger is None:
         raise ConfigError(f"no finished run in {folder} was logged to W&B: train with logger=wandb")
-    return save_workspace(folder.name, logger, swept(table))
+    keys = swept(table)
+    numeric = numeric_keys(table, keys)
+    names = [key for key in keys if key not in numeric]
+    more = measured(with_last_logged(table, collect_steps(folder)))
+    return save_workspace(folder, logger, [*charts(table, keys)], numeric, names, more)
 
 
 def figures(
@@ -203,9 +210,7 @@ def figures(
     table = runs.filter(status="finished")
     short = [short_name(key) for key in keys]  # of which two may be the same
     names = {k: s if short.count(s) == 1 else k.replace(".", "_") for k, s in zip(keys, short, strict=True)}
-    numeric = [key for key in keys if is_number(runs, key)]
-    # Noise tells lines apart, unless nothing else was swept.
-    numeric = [key for key in numeric if key != NOISE] + [key for key in numeric if key == NOISE]
+    numeric = numeric_keys(runs, keys)
     quantities = ["error"] if is_regression(table) else ["error", "loss"]
     axes = numeric or keys[:1]
     for x in axes:
@@ -265,40 +270,3 @@ def write_tables(runs: pl.DataFrame, steps: pl.DataFrame, out: Path) -> list[Pat
         with whole(files[-1]) as file:
             write_csv(table, file)
     return files
-
-
-def print_table(summary: pl.DataFrame, keys: list[str], more: list[str]) -> None:
-    """Print the means over seeds, a row for each setting.
-
-    Args:
-        summary: see `over_seeds`.
-        keys: the swept config keys.
-        more: columns to show beside the errors, the first few.
-    """
-    shown = Table()
-    headers = [*map(spoken, keys), "P/n", "train error", "noise fitted", "test error"]
-    last = ["seeds", *(name for name in ("failed", "code") if name in summary.columns)]
-    for header in (*headers, *(key.replace("_", " ") for key in more[:MOST_MEASURES]), *last):
-        shown.add_column(Text(printable(header)))
-    for row in summary.head(MOST_ROWS).iter_rows(named=True):
-        fitted, std = row["train_error_noisy"], row["test_error_std"]
-        found = (
-            [
-                f"{row['params_per_sample']:.2f}",
-                f"{row['train_error']:.3f}",
-                "" if fitted is None else f"{1 - fitted:.2f}",
-                f"{row['test_error']:.3f}" + ("" if std is None else f" ± {std:.3f}"),
-            ]
-            if row["seeds"]
-            else ["", "", "", "failed"]
-        )
-        shown.add_row(
-            *(Text(value_text(row[key])) for key in keys),
-            *found,
-            *("" if row[key] is None else value_text(row[key]) for key in more[:MOST_MEASURES]),
-            *("" if row[key] is None else str(row[key]) for key in last),
-        )
-    Console().print(shown)
-    cut = {"rows": len(summary) - MOST_ROWS, "columns": len(more) - MOST_MEASURES}
-    if left := [f"{count} more {name}" for name, count in cut.items() if count > 0]:
-        Console().print(f"and {' and '.join(left)}, in table.csv")

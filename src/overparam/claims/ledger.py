@@ -93,7 +93,8 @@ def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:
 
 def save_entry(entry: Entry, out: Path) -> None:
     """Write the entry to `out` as JSON, over an earlier one of the same claim."""
-    write_json(out / f"{entry.name}.json", {**asdict(entry), "verdict": entry.verdict})
+    words = {"verdict": entry.verdict, "effect_lines": entry.effect_lines}
+    write_json(out / f"{entry.name}.json", {**asdict(entry), **words})
 
 
 def read_entries(out: Path) -> list[Entry]:

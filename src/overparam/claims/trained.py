@@ -109,6 +109,7 @@ def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
     found = {directory: state(directory) == State.FINISHED for sweep in directories for directory in sweep}
     _say_other_code([directory for directory, is_finished in found.items() if is_finished])
     if not all(found.values()):
+        log.info("training the runs of %s", ", ".join({run.parent.name: 1 for run in found}))
         with redirect_stdout(io.StringIO()):  # the sweep's own tables
             sweeper.train(points)
     return directories

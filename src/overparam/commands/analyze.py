@@ -3,7 +3,6 @@
 import inspect
 import logging
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,18 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.commands.start import start_hydra, tell
+from overparam.commands.start import quiet, start_hydra, tell
 from overparam.errors import ConfigError, fail
 from overparam.paths import CONFIGS
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="analyze")
 def run(cfg: DictConfig) -> None:
-    """Compute the composed study, print its table and say where it stands."""
-    import polars as pl
+    """Compute the composed study, sum up its table and say where it stands."""
     import torch
     from hydra.core.hydra_config import HydraConfig
 
-    from overparam.analysis.swept import swept
+    from overparam.analysis.printed import print_study
     from overparam.studies.study import study
 
     torch.set_num_threads(1)
@@ -35,12 +33,8 @@ def run(cfg: DictConfig) -> None:
         sys.exit(fail(error))  # Hydra would print a line of its own first
     except Exception as error:
         sys.exit(tell(error))
-    seeds = [c for c in ("data.seed",) if c in table.columns and table[c].n_unique() > 1]
-    found = [c for c in table.columns if "." not in c and c not in ("identity", "first", "second")]
-    layout: Any = {"tbl_rows": 60, "tbl_cols": -1, "tbl_width_chars": 200, "float_precision": 4}
-    with pl.Config(**layout, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-        shown = table.sort(swept(table), maintain_order=True)
-        print(shown.select(list(dict.fromkeys([*swept(table), *seeds, *found]))))
+    drawn = knobs.get("figure") or {}
+    print_study(table, name, [drawn.get("x", ""), *drawn.get("y", ())])
     for path in sorted((folder / "studies").glob(f"{name}.*")):
         print(path)
 
@@ -65,7 +59,5 @@ def _checked(cfg: DictConfig) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
 
 def main() -> int:
     """Do what the command line says; return the exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
+    quiet(logging.WARNING)
     return start_hydra(run)

@@ -11,11 +11,10 @@ overparam-claims --publish                and write CLAIMS.md and its figures, f
 import argparse
 import logging
 import sys
-import warnings
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.commands.start import start
+from overparam.commands.start import quiet, say_starting, start
 from overparam.errors import ExpectedError, one_line
 
 
@@ -35,9 +34,10 @@ def _judge_claims() -> int:
     parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
     arguments = parser.parse_args()
     use_callers_files(arguments.config_dir)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", module="lightning")  # of a study that trains
+    quiet(logging.WARNING)
+    for name in ("claims", "sweeps"):
+        logging.getLogger(f"overparam.{name}").setLevel(logging.INFO)  # training may take hours
+    say_starting()
 
     import torch
 

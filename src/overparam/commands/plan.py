@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from overparam.commands.start import start_hydra, tell
+from overparam.commands.start import quiet, start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
@@ -32,5 +32,5 @@ def run(cfg: DictConfig) -> None:
 
 def main() -> int:
     """Do what the command line says; return the exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    quiet(logging.WARNING)
     return start_hydra(run)

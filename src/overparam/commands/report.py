@@ -1,10 +1,11 @@
 """Make the figures, tables and local page of a sweep again: overparam-report logs/model_wise."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.commands.start import start
+from overparam.commands.start import quiet, say_starting, start
 from overparam.errors import fail
 
 
@@ -21,6 +22,11 @@ def _report() -> int:
         action="store_true",
         help="save a W&B view of the sweep instead (needs wandb-workspaces)",
     )
+    parser.add_argument(
+        "--sync",
+        action="store_true",
+        help="instead, send W&B what it lacks of the finished runs, which logged offline or lost its server",
+    )
     own = parser.add_argument_group(
         "a figure of your own, to <folder>/report/views/", "what is left out is chosen for you"
     )
@@ -33,6 +39,8 @@ def _report() -> int:
     arguments = parser.parse_args()
     use_callers_files()
     folder = arguments.folder.resolve()
+    quiet(logging.WARNING)
+    say_starting()
     from overparam.analysis.report import draw_view, report, workspace
     from overparam.runs.views import View
 
@@ -40,6 +48,13 @@ def _report() -> int:
     if view != View():
         for file in draw_view(folder, view):
             print(file)
+        return 0
+    if arguments.sync:
+        from overparam.runs.state import run_directories
+        from overparam.training.loggers import send_rest
+
+        sent = sum(map(send_rest, run_directories(folder)))
+        print(f"{sent} runs had something that W&B lacked")
         return 0
     if not arguments.workspace:
         report(folder)

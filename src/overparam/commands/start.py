@@ -4,8 +4,10 @@ import argparse
 import logging
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 
@@ -20,8 +22,31 @@ from overparam.errors import (
     end_on_sigterm,
     fail,
 )
+from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.runs.overrides import explain
+
+
+def quiet(level: int) -> None:
+    """Have the lab's own lines printed from a level on, and of libraries only what a person should act on."""
+    logging.basicConfig(level=level, format="%(message)s")
+    for name in ("hydra", "hydra_plugins", "alembic", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("search", "sweeper"):
+        logging.getLogger(f"hydra_plugins.overparam_{name}").setLevel(level)
+    hush()
+
+
+def say_starting() -> None:
+    """Say that the command has begun, before imports that take seconds and print nothing.
+
+    It is for people: on a terminal and in a log file, and not where a program reads stderr from a pipe.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # a further process of a distributed run
+    with suppress(OSError, ValueError):  # a stream of Python's alone
+        if sys.stderr.isatty() or stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+            print("starting", file=sys.stderr, flush=True)
 
 
 def start(command: Callable[[], int]) -> int:
@@ -87,12 +112,17 @@ def what_to_install(message: str) -> str | None:
     return None
 
 
-def start_hydra(run: Callable[[], object]) -> int:
-    """Call a command's Hydra main and return its exit code, see `start`."""
-    return start(partial(_run_hydra, run))
+def start_hydra(run: Callable[[], object], starting: Callable[[], object] = say_starting) -> int:
+    """Call a command's Hydra main and return its exit code, see `start`.
+
+    Args:
+        run: the Hydra main.
+        starting: called before, unless only Hydra is asked something.
+    """
+    return start(partial(_run_hydra, run, starting))
 
 
-def _run_hydra(run: Callable[[], object]) -> int:
+def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
     options = _options(sys.argv[1:])
@@ -101,6 +131,8 @@ def _run_hydra(run: Callable[[], object]) -> int:
     if options.info:  # Hydra prints it through its loggers, to a handler of its own
         logging.getLogger("hydra").setLevel(logging.NOTSET)
         logging.getLogger().handlers.clear()
+    if not (options.info or options.cfg or options.help or options.shell_completion):
+        starting()
     run()
     return 0
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.commands.start import start
+from overparam.commands.start import say_starting, start
 from overparam.errors import fail
 
 
@@ -20,6 +20,7 @@ def _say_status() -> int:
     use_callers_files()
     if not folder.is_dir():
         return fail(f"there is no folder {folder}")
+    say_starting()
     from overparam.runs.state import State, read_failure, run_directories, state
     from overparam.sweeps.progress import print_failures, print_running
 

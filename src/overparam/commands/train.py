@@ -2,16 +2,17 @@
 
 import logging
 import sys
-import warnings
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from overparam.commands.start import start_hydra, tell
+from overparam.commands.start import quiet, start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
@@ -38,11 +39,29 @@ def run(cfg: DictConfig) -> float | None:
             record_choices(cfg, chosen, groups)
         if alone:
             _hint_at_grid()
-        return run_job(cfg, show=alone)
+        return run_job(cfg, show=_settings(cfg) if alone else None)
     except Exception as error:
         if alone:
             sys.exit(tell(error))  # Hydra would print a line of its own first
         raise
+
+
+def _settings(cfg: DictConfig) -> list[tuple[str, str]]:
+    """Return what a terminal is told of the config: what is not as the chosen files have it."""
+    if not sys.stderr.isatty():
+        return []
+    from overparam.runs.identity import flat_values
+    from overparam.training.progress import FAMILIES, not_default
+
+    chosen = HydraConfig.get().runtime.choices
+    files = [f"{group}={chosen[group]}" for group in FAMILIES if chosen.get(group)]
+    paths = [text for text in HydraConfig.get().overrides.hydra if "searchpath" in text]
+    loader, name = GlobalHydra.instance().config_loader(), HydraConfig.get().job.config_name
+    try:
+        defaults = flat_values(loader.load_configuration(name, [*files, *paths], RunMode.RUN))
+    except (HydraException, OmegaConfBaseException):  # files that need a value to be a config
+        return []
+    return not_default(flat_values(cfg), defaults)
 
 
 def _hint_at_grid() -> None:
@@ -55,12 +74,10 @@ def _hint_at_grid() -> None:
 
 def main() -> int:
     """Do what the command line says; return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in ("hydra", "hydra_plugins", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
-    is_planned = sys.argv[1:2] and sys.argv[1].startswith(PLANNED)
-    return start_hydra(_run_planned if is_planned else run)
+    quiet(logging.INFO)
+    if sys.argv[1:2] and sys.argv[1].startswith(PLANNED):
+        return start_hydra(_run_planned, lambda: None)
+    return start_hydra(run)
 
 
 def _run_planned() -> None:

@@ -1,7 +1,7 @@
 """Weights & Biases: one W&B run a run, same names, never in the way of training.
 
 Online or offline, W&B's files are written to `wandb/` in the run's directory first and sent from there in the
-background. What could not be sent stays there, and `wandb sync --include-online <run>/wandb/*run-*` sends it.
+background. What could not be sent stays there, and `report.py <sweep> --sync` sends it (`training.loggers.send_rest`).
 """
 
 import json
@@ -22,7 +22,7 @@ from overparam.loggers.wandb_start import Mode, finish, own_id, said, start
 from overparam.ranges import PositiveFloat
 from overparam.runs.metrics import read_metrics
 from overparam.runs.state import describe
-from overparam.runs.summary import Summary
+from overparam.runs.summary import Summary, regime
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ class RunLogger(WandbLogger):
         values = {
             key: value for key, value in summary.items() if key not in ("config", "choices", "measures")
         }
+        values["regime"] = regime(summary["train_error"], summary["interpolation_step"])
         self._tell(lambda: self.experiment.summary.update(values))
         if self.checkpoints:
             self._tell(lambda: self._keep(weights, summary["steps"]))

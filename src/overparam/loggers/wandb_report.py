@@ -1,19 +1,31 @@
-"""What W&B holds about a whole sweep: a report run with its figures and table, and a saved view of its runs."""
+"""What W&B holds about a whole sweep beside its runs: a report run with its figures, curves and table."""
 
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from overparam.loggers.wandb_start import DEFAULT_PROJECT, finish, own_id, said, start
+from overparam.loggers.wandb_start import finish, own_id, start
 from overparam.runs.state import describe
 
 log = logging.getLogger(__name__)
 
+POINT = ("step", "lineKey", "lineVal")  # the columns of W&B's chart of lines
 KEEP = ("project", "entity", "mode", "init_timeout", "finish_timeout")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines that W&B draws."""
+
+    name: str
+    title: str
+    x: str  # what is along the axis
+    points: Sequence[tuple[float, str, float]]  # x, the name of the line, y
 
 
 def log_report(
@@ -22,6 +34,7 @@ def log_report(
     figures: Sequence[Path],
     table: pl.DataFrame,
     numbers: Mapping[str, Any],
+    charts: Sequence[Chart] = (),
 ) -> None:
     """Log figures and the table over seeds as the W&B run `report-<sweep>`, beside the sweep's own runs.
 
@@ -33,9 +46,10 @@ def log_report(
         figures: image files.
         table: a row a setting.
         numbers: what goes into the run's summary.
+        charts: curves that W&B draws.
     """
     try:
-        _log_report(folder, logger, figures, table, numbers)
+        _log_report(folder, logger, figures, table, numbers, charts)
     except Exception as error:
         log.warning("W&B has not got the report of %s (%s)", folder, describe(error))
 
@@ -46,71 +60,43 @@ def _log_report(
     figures: Sequence[Path],
     table: pl.DataFrame,
     numbers: Mapping[str, Any],
+    charts: Sequence[Chart] = (),
 ) -> None:
     import wandb
 
-    out = folder / "report"
-    for old in (out / "wandb").glob("offline-run-*"):
-        shutil.rmtree(old)  # what this one replaces
-    options = {key: logger[key] for key in KEEP if key in logger}
-    run = start(
-        directory=out,
-        run_id=own_id(out, f"report-{folder.name}", continues=True),
-        name=f"report-{folder.name}",
-        group=folder.name,
-        job_type="report",
-        **options,
-    )
+    run = start_run(folder / "report", folder.name, logger, "report")
     exit_code = 1
     try:
         pictures: dict[str, Any] = {figure.stem: wandb.Image(str(figure)) for figure in figures}
-        rows = [list(row) for row in table.iter_rows()]
-        run.log({**pictures, "table": wandb.Table(columns=[*table.columns], data=rows)})
+        drawn = {
+            chart.name: wandb.plot_table(
+                "wandb/lineseries/v0",
+                wandb.Table(columns=[*POINT], data=[list(point) for point in chart.points]),
+                dict(zip(POINT, POINT, strict=True)),
+                {"title": chart.title, "xname": chart.x},
+            )
+            for chart in charts
+        }
+        run.log({**pictures, **drawn, "table": as_table(table)})
         run.summary.update(dict(numbers))
         exit_code = 0
     finally:
         finish(run, exit_code)
 
 
-def save_workspace(sweep: str, logger: Mapping[str, Any], keys: Sequence[str]) -> str:
-    """Save a W&B view of a sweep: test error against P/n and every swept key, curves by step; return its address.
+def start_run(out: Path, sweep: str, logger: Mapping[str, Any], kind: str) -> Any:
+    """Start a W&B run about a whole sweep, which replaces an earlier one of its kind; W&B's files go to `out`."""
+    for old in (out / "wandb").glob("offline-run-*"):
+        shutil.rmtree(old)
+    out.mkdir(parents=True, exist_ok=True)
+    name = f"{kind}-{sweep}"
+    options = {key: logger[key] for key in KEEP if key in logger}
+    run_id = own_id(out, name, continues=True)
+    return start(directory=out, run_id=run_id, name=name, group=sweep, job_type=kind, **options)
 
-    Args:
-        sweep: the sweep's name, W&B's group.
-        logger: the `logger` section of the sweep's config.
-        keys: the swept config keys.
 
-    Raises:
-        ImportError: without wandb-workspaces.
-    """
+def as_table(table: pl.DataFrame) -> Any:
+    """Return a table as W&B has it."""
     import wandb
-    import wandb_workspaces.reports.v2 as wr
-    import wandb_workspaces.workspaces as ws
 
-    entity = str(said(logger.get("entity"), "WANDB_ENTITY") or wandb.Api().default_entity)
-    group = said(None, "WANDB_RUN_GROUP", sweep)
-
-    def scatter(x: Any, title: str) -> Any:
-        return wr.ScatterPlot(title=title, x=x, y=wr.SummaryMetric("test_error"), log_x=True)
-
-    against: list[Any] = [scatter(wr.SummaryMetric("params_per_sample"), "test error against P/n")]
-    against += [scatter(wr.Config(key), f"test error against {key}") for key in keys]
-    steps: list[Any] = [
-        wr.LinePlot(title=f"{part} error", x="trainer/global_step", y=[f"{part}_error"], log_x=True)
-        for part in ("test", "train")
-    ]
-    view = ws.Workspace(
-        entity=entity,
-        project=said(logger["project"], "WANDB_PROJECT", DEFAULT_PROJECT),
-        name=sweep,
-        sections=[
-            ws.Section(name="Double descent", panels=against, is_open=True),
-            ws.Section(name="Over training", panels=steps, is_open=True),
-        ],
-        runset_settings=ws.RunsetSettings(
-            filters=[ws.Metric("Group") == group, ws.Metric("JobType") == "train"],
-            groupby=[ws.Config(key) for key in keys[:1]],
-        ),
-    )
-    view.save()
-    return view.url
+    return wandb.Table(columns=[*table.columns], data=[list(row) for row in table.iter_rows()])

@@ -151,7 +151,7 @@ def _start(
 
 
 def finish(run: Any, exit_code: int) -> None:
-    """End a W&B run, and see to it that `wandb sync` sends what the server lacks and nothing else.
+    """End a W&B run, and mark it if the server has all of it, so that it is not sent again.
 
     Sent again, rows that the server has would be there twice.
     """
@@ -170,7 +170,7 @@ def finish(run: Any, exit_code: int) -> None:
             return
     except Exception as error:
         log.debug("the end of %s: %s", run.path, describe(error))
-    log.warning("W&B may lack some of %s: `wandb sync --include-online %s` sends it", run.name, files)
+    log.warning("W&B may lack some of %s: report.py %s --sync sends it", run.name, files.parents[2])
 
 
 def _answers(timeout: float) -> bool:

@@ -104,7 +104,7 @@ def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -
     return together + [Recorded((run.identity,), threads) for run in runs if run.identity not in packed]
 
 
-def run_job(cfg: DictConfig, show: bool = False) -> float | None:
+def run_job(cfg: DictConfig, show: Sequence[tuple[str, str]] | None = None) -> float | None:
     """Train the run or the pack that `cfg` describes; return what a search minimizes, of a pack its lowest.
 
     Args:

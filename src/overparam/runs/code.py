@@ -138,10 +138,10 @@ def finished_summary(run_dir: Path, retrain: bool) -> dict[str, Any] | None:
         return None
     code = other_code(run_dir)
     if code and retrain:
-        log.info("trained again, for it was made by other code (%s): %s", code, run_dir)
+        log.info("%s: trained again, for it was made by other code (%s)", run_dir.name, code)
         set_aside(run_dir)
         return read_summary(run_dir)
-    log.info("finished before: %s", run_dir)
+    log.info("%s: finished before", run_dir.name)
     if code:
         log.info("it was made by other code (%s); retrain=true trains it again", code)
     return summary

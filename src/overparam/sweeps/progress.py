@@ -1,15 +1,16 @@
 """How far a sweep is, read from its runs' directories: live in a terminal, every half minute in a log."""
 
 import logging
+import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -24,6 +25,7 @@ from overparam.runs.summary import read_summary
 log = logging.getLogger(__name__)
 
 LINE_SECONDS = 30  # between two progress lines in a log
+NAMED = 3  # runs that are named of those that failed for one reason
 
 
 class Progress:
@@ -49,6 +51,7 @@ class Progress:
         self.best: tuple[float, str] | None = None
         self.started = time.time()
         self.stopped_for: Path | None = None  # the failure that `fail_fast` stopped for
+        self._told: dict[str, int] = {}  # how many had failed for a reason when it was last told
         self._logged = self.started
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -85,14 +88,15 @@ class Progress:
         self.pending, self.running = still, running
         self.best_so_far = min(errors, default=None)
 
-    def line(self) -> str:
-        """Return the state of the sweep in one line."""
-        return ", ".join(filter(None, [self._counts(), self._lowest()]))
+    def line(self, beside_bar: bool = False) -> str:
+        """Return the state of the sweep in one line.
 
-    def _counts(self) -> str:
+        Args:
+            beside_bar: whether there is a bar, which shows what share of their steps the running ones have taken.
+        """
         taken = sum(self.running.values())
         running = f"{len(self.running)} running"
-        if taken:
+        if taken and not beside_bar:
             running += f" at {taken / len(self.running):.0%}"
         parts = [f"{self.done}/{self.total} done", running]
         if self.failed:
@@ -103,16 +107,25 @@ class Progress:
         if fresh > 0 and left > 0:
             seconds = (time.time() - self.started) / fresh * left
             parts.append(f"{timedelta(seconds=round(seconds))} left")
+        if best := self.best or self.best_so_far:
+            of = "" if beside_bar else f"{self.objective if self.best else 'test_error so far'} "
+            parts.append(f"best {of}{best[0]:.4g} ({best[1]})")
         return ", ".join(parts)
 
-    def _lowest(self) -> str:
-        if self.best:
-            return f"lowest {self.objective} {self.best[0]:.4g} ({self.best[1]})"
-        return (
-            f"lowest test_error so far {self.best_so_far[0]:.4g} ({self.best_so_far[1]})"
-            if self.best_so_far
-            else ""
-        )
+    def new_failures(self) -> list[str]:
+        """Return what is to be told of runs that have failed since it was last asked, in a line a reason.
+
+        The first failure for a reason is told at once, further ones when they have doubled.
+        """
+        lines = []
+        for kind, run_dirs in by_reason(self.failed).items():
+            if len(run_dirs) < 2 * self._told.get(kind, 0.5):
+                continue
+            self._told[kind] = len(run_dirs)
+            others = f" and {len(run_dirs) - 1} more" if len(run_dirs) > 1 else ""
+            newest = max(run_dirs, key=lambda run_dir: self.failed[run_dir].when)
+            lines.append(printable(f"failed: {newest.name}{others}: {self.failed[newest].reason}"))
+        return lines
 
     def _compare(self, run_dir: Path) -> None:
         value = (read_summary(run_dir) or {}).get(self.objective)
@@ -143,6 +156,8 @@ class Progress:
         while not self._end.wait(pause):
             before = time.monotonic()
             self.update()
+            for line in self.new_failures():
+                log.warning(line)
             show()
             if self.fail_fast and self.failed and self.stopped_for is None:
                 self.stopped_for = next(iter(self.failed))
@@ -154,17 +169,19 @@ class Progress:
             self._logged = time.time()
             log.info(self.line())
 
-    def _bar(self) -> Group:
+    def _bar(self) -> Table:
         grid = Table.grid(padding=(0, 1))
         grid.add_row(
-            ProgressBar(self.total, self.done + sum(self.running.values()), width=20), self._counts()
+            ProgressBar(self.total, self.done + sum(self.running.values()), width=10),
+            Text(self.line(beside_bar=True), no_wrap=True, overflow="ellipsis"),
         )
-        return Group(grid, Text(self._lowest(), no_wrap=True, overflow="ellipsis"))
+        return grid
 
 
 def print_running(run_dirs: Sequence[Path]) -> None:
     """Print how far runs are: the step and errors of their latest evaluation, and how long ago that was."""
     table = Table("running", "step", "train error", "test error", "evaluated")
+    table.columns[0].no_wrap = True  # cut short, it could not be looked for
     for run_dir in run_dirs:
         try:
             rows = [row for row in read_metrics(run_dir) if "test_error" in row]
@@ -182,12 +199,25 @@ def print_running(run_dirs: Sequence[Path]) -> None:
         Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def print_failures(failures: dict[Path, Failure]) -> None:
-    """Print what failed and why."""
-    table = Table("failed run", "attempts", "reason")
+def print_failures(failures: Mapping[Path, Failure]) -> None:
+    """Print why runs failed, how many for each reason, and the first of them."""
+    for run_dirs in by_reason(failures).values():
+        reason = printable(failures[run_dirs[0]].reason)
+        print(f"{len(run_dirs)} failed: {reason}", file=sys.stderr)
+        for run_dir in run_dirs[:NAMED]:
+            attempts = failures[run_dir].attempts
+            often = f" ({attempts} attempts)" if attempts > 1 else ""
+            print(f"    {printable(run_dir.name)}{often}", file=sys.stderr)
+        if len(run_dirs) > NAMED:
+            print(f"    and {len(run_dirs) - NAMED} more", file=sys.stderr)
+
+
+def by_reason(failures: Mapping[Path, Failure]) -> dict[str, list[Path]]:
+    """Return the runs that failed for one reason, which may differ in its numbers, most frequent first."""
+    kinds: dict[str, list[Path]] = {}
     for run_dir, failure in sorted(failures.items()):
-        table.add_row(_plain(run_dir.name), str(failure.attempts), _plain(failure.reason))
-    Console(stderr=True, width=None if sys.stderr.isatty() else 160).print(table)
+        kinds.setdefault(re.sub(r"\d+([.,]\d+)*", "N", failure.reason), []).append(run_dir)
+    return dict(sorted(kinds.items(), key=lambda kind: -len(kind[1])))
 
 
 def _plain(text: str) -> Text:

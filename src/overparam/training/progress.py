@@ -10,16 +10,17 @@ import lightning as L
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from overparam.errors import printable
 from overparam.runs.running import HowFar, remove_how_far, write_how_far
 
 log = logging.getLogger(__name__)
 
 LINE_SECONDS = 30.0  # between two lines of progress in a log file
 FILE_SECONDS = 2.0  # between two words on how far a run is
-SHOWN = ("data", "model", "optimizer", "scheduler", "trainer")
-HIDDEN = ("seed", "order_seed", "devices", "precision", "accelerator", "num_workers")
-NOTHING = (None, False, 0, "none", "auto", "standard")  # what is off, absent or left to the program
+FAMILIES = ("data", "model", "optimizer", "scheduler")  # whose class is told whatever it is
+IDENTITY_WIDTH = 36  # of lines that stand below each other
 
 
 class RunProgress(L.Callback):
@@ -27,7 +28,7 @@ class RunProgress(L.Callback):
 
     Args:
         identity: the run's name.
-        settings: the resolved config.
+        settings: what is to be told of the config, in pairs of a section and a text.
         params: P, the number of trainable parameters.
         n_train: n, the number of training samples.
         console: where to; a terminal gets a table and a bar, anything else plain lines.
@@ -36,7 +37,7 @@ class RunProgress(L.Callback):
     def __init__(
         self,
         identity: str,
-        settings: Mapping[str, Any],
+        settings: Sequence[tuple[str, str]],
         params: int,
         n_train: int,
         console: Console | None = None,
@@ -57,10 +58,9 @@ class RunProgress(L.Callback):
             self.last_line = time.monotonic()
             return
         table = Table.grid(padding=(0, 2))
-        for section, text in describe(self.settings):
-            table.add_row(f"[bold]{section}[/]", text)
-        table.add_row("[bold]size[/]", f"{self.size}, on {device}{resumed}")
-        self.console.print(f"[bold]{self.identity}[/]", highlight=False)
+        for section, text in (*self.settings, ("size", f"{self.size}, on {device}{resumed}")):
+            table.add_row(Text(section, "bold"), Text(printable(text)))
+        self.console.print(Text(self.identity, "bold"))
         self.console.print(table, highlight=False)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps, {task.description}"))
         self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
@@ -115,25 +115,47 @@ def last_evaluated(table: Any) -> dict[str, Any]:
     return next((row for row in reversed(getattr(table, "rows", [])) if "test_error" in row), {})
 
 
-def describe(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the sections of a config in a line each: the class, and the values that say something.
+def not_default(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return in a line a section what is not default in a config, and the class of each of `FAMILIES`.
+
+    Args:
+        values: of the config, see `runs.identity.flat_values`.
+        defaults: likewise, of the config with nothing but these families' files chosen.
 
     Example:
-        >>> describe({"model": {"_target_": "a.b.MLP", "width": 8, "dropout": None}})
-        [('model', 'MLP, width 8')]
+        >>> common = {"model._target_": "MLP", "model.depth": 1}
+        >>> not_default({**common, "model.width": 8, "seed": 3}, {**common, "model.width": 64, "seed": 0})
+        [('model', 'MLP, width 8'), ('run', 'seed 3')]
     """
-    lines = []
-    for section in SHOWN:
-        node = settings.get(section) or {}
-        words = [str(node["_target_"]).rpartition(".")[2]] if "_target_" in node else []
-        words += [
-            f"{key.replace('_', ' ')} {value}"
-            for key, value in node.items()
-            if not key.startswith("_") and value not in NOTHING and key not in HIDDEN
-        ]
-        if words:
-            lines.append((section, ", ".join(words)))
-    return lines
+    sections: dict[str, list[str]] = {family: [] for family in FAMILIES}
+    for key in sorted(dict.fromkeys([*values, *defaults]), key=lambda key: not key.endswith("._target_")):
+        value = values.get(key)
+        section, _, name = key.partition(".")
+        if name.endswith("seed") and value == values.get("seed"):
+            continue  # it follows
+        if value == defaults.get(key) and key not in (f"{family}._target_" for family in FAMILIES):
+            continue
+        if name.endswith("_target_"):
+            told = f"{name[: -len('._target_')]} {str(value).rpartition('.')[2]}".strip()
+        else:
+            told = f"{name or section} {'none' if value is None else value}"
+        sections.setdefault(section if name else "run", []).append(told)
+    return [(section, ", ".join(words)) for section, words in sections.items() if words]
+
+
+def finished_line(identity: str, summary: Mapping[str, Any]) -> str:
+    """Return what became of a run, in a line that stands below others of its kind.
+
+    Example:
+        >>> finished_line("mlp-w8-d1", {"train_error": 0.0, "test_error": 0.125, "wall_seconds": 7.25})
+        'mlp-w8-d1                             train error 0.000    test 0.125        7.2 s'
+    """
+    train, test = (_number(summary[key]) for key in ("train_error", "test_error"))
+    return f"{identity:<{IDENTITY_WIDTH}}  train error {train:<8} test {test:<8} {summary['wall_seconds']:>7.1f} s"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value == 0 or 1e-3 <= value < 1e3 else f"{value:.1e}"
 
 
 def _errors(trainer: L.Trainer) -> str:
@@ -141,4 +163,4 @@ def _errors(trainer: L.Trainer) -> str:
     row = last_evaluated(trainer.loggers[0])
     if not row:
         return "not evaluated yet"
-    return f"train error {row['train_error']:.3f}, test error {row['test_error']:.3f}"
+    return f"train error {_number(row['train_error'])}, test {_number(row['test_error'])}"

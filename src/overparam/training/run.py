@@ -58,7 +58,7 @@ from overparam.training.evaluation import COLUMNS, Followed
 from overparam.training.fused import may_fuse
 from overparam.training.loggers import log_for_agent, open_logger
 from overparam.training.measuring import RunMeasures
-from overparam.training.progress import RunProgress, SaysHowFar
+from overparam.training.progress import RunProgress, SaysHowFar, finished_line
 from overparam.training.resume import start_step
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Together(Protocol):
         ...
 
 
-def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
+def train(cfg: DictConfig, show: Sequence[tuple[str, str]] | None = None) -> dict[str, Any]:
     """Train the run that `cfg` describes, or what is left of it, and return its summary.
 
     A finished run is returned as it stands, a killed one continues from its checkpoint with the numbers it
@@ -107,7 +107,8 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
 
     Args:
         cfg: the composed config.
-        show: whether to tell the terminal what is trained and how far it is.
+        show: if not None, the terminal is told what is trained and how far it is; of the config these pairs of a
+            section and a text.
 
     Raises:
         ConfigError: before anything is written, if the run could not be trained as asked.
@@ -125,7 +126,7 @@ def train(cfg: DictConfig, show: bool = False) -> dict[str, Any]:
     run_dir.mkdir(parents=True, exist_ok=True)
     member = Member(cfg=cfg, run_dir=run_dir, parts=parts)
     if not compat.is_first_process():
-        _train_alone(member, show=False)
+        _train_alone(member, show=None)
         return read_summary(run_dir) or {}
     try:
         with lock(run_dir):
@@ -185,7 +186,7 @@ class Alone:
         return whole_weights(network_of(self.module))
 
 
-def _train_alone(member: Member, show: bool) -> dict[str, Any]:
+def _train_alone(member: Member, show: Sequence[tuple[str, str]] | None) -> dict[str, Any]:
     member.step = start_step(member.run_dir, member.cfg)
     if not member.step:
         member.step = begin(member.cfg, member.run_dir, compat.is_first_process())
@@ -195,14 +196,13 @@ def _train_alone(member: Member, show: bool) -> dict[str, Any]:
     (result,) = train_together([member], alone, show)
     if isinstance(result, Exception):
         raise result
-    if show:
-        said = (result[key] for key in ("train_error", "test_error", "params_per_sample", "wall_seconds"))
-        log.info("%s: train error %.3f, test error %.3f, P/n %.2f, %.1f s", member.run_dir, *said)
+    if show is not None:
+        log.info(finished_line(member.run_dir.name, result))
     return result
 
 
 def train_together(
-    members: Sequence[Member], together: Together | Alone, show: bool = False
+    members: Sequence[Member], together: Together | Alone, show: Sequence[tuple[str, str]] | None = None
 ) -> list[dict[str, Any] | Exception]:
     """Train runs at once, from the step that all have reached, and return the summary or the error of each.
 
@@ -211,7 +211,7 @@ def train_together(
     Args:
         members: the runs, locked by the caller.
         together: what trains them.
-        show: whether to tell the terminal what is trained and how far it is.
+        show: see `train`.
     """
     active = [member for member in members if not member.only_keeps_place]
     first = active[0]
@@ -236,10 +236,9 @@ def train_together(
         first.run_dir / STATE if is_alone and first.cfg.get("keep_state") else None,
     )
     callbacks: list[L.Callback] = [clock, *together.callbacks, evaluation, keep]
-    if show and not first.cfg.trainer.get("enable_progress_bar"):
-        settings: Any = OmegaConf.to_container(first.cfg, resolve=True)
+    if show is not None and not first.cfg.trainer.get("enable_progress_bar"):
         size = first.parts.params, first.parts.data.n_train
-        callbacks.insert(-1, RunProgress(first.run_dir.name, settings, *size))
+        callbacks.insert(-1, RunProgress(first.run_dir.name, show, *size))
     if compat.is_first_process():
         callbacks.insert(-1, SaysHowFar([(member.run_dir, member.loggers[0]) for member in active]))
     trainer = build_trainer(
