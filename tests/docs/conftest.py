@@ -135,7 +135,7 @@ def start(
     sys.exit(import_module(f"overparam.commands.{command}").main())
 
 
-ENGINE = re.compile(r"hydra/launcher=(\w+)|sweep=(\w+)")
+ENGINE = re.compile(r"hydra/launcher=(?!local)(\w+)|sweep=(\w+)")
 
 
 def plan_elsewhere(line: str, folder: Path) -> None:
