@@ -29,8 +29,11 @@ NOT_RUN = "not run by a test"
 ENGINES = "run by `make test-engines`"
 # The comment behind a command that the page shows to be refused, or to be killed once a run of it has finished.
 REFUSED, KILLED = "refused", "killed"
+FINISHED = "logs/*/*/summary.json"
 # What a picture is in: it is nothing to run.
 PICTURES = ("mermaid",)
+# In a command, the engine that it needs.
+ENGINE = re.compile(r"hydra/launcher=(?!local)(\w+)|sweep=(\w+)")
 
 # Importing torch and Lightning takes as long as all that a page does, so commands are forked off a process that has.
 fresh = multiprocessing.get_context("forkserver")
@@ -117,9 +120,6 @@ def run(line: str, folder: Path) -> str:
     return output
 
 
-FINISHED = "**/summary.json"
-
-
 def start(
     command: str, arguments: list[str], folder: Path, printed: Path, environment: dict[str, str]
 ) -> None:
@@ -133,9 +133,6 @@ def start(
     os.environ.update(environment, COLUMNS="100")
     sys.argv = [command, *arguments]
     sys.exit(import_module(f"overparam.commands.{command}").main())
-
-
-ENGINE = re.compile(r"hydra/launcher=(?!local)(\w+)|sweep=(\w+)")
 
 
 def plan_elsewhere(line: str, folder: Path) -> None:
