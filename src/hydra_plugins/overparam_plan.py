@@ -14,5 +14,5 @@ class PlanSweeper(OverparamSweeper):
         from overparam.sweeps.plan import report
 
         runs = expand(self.loader, self.config, self.grid(arguments))
-        report([(run.cfg, run.overrides) for run in runs], getattr(self.config.plan, "json", None))
+        report([(run.cfg, run.overrides) for run in runs], self.config.plan)
         return []

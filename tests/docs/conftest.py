@@ -1,9 +1,11 @@
 """A guide, followed from top to bottom: its files are written and its commands run as the page has them."""
 
+import glob
 import multiprocessing
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,17 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
-from tests.conftest import ROOT, read_json
-from tests.gate import HANGS
+from tests.conftest import CONFIGS, ROOT, read_json
+from tests.gate import HANGS, until
 
 DOCS = ROOT / ".github" / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What the line before a block says: it is a file ("`mine.py`, the network:"), or nothing is done with it.
 FILE = re.compile(r"`([\w/.]+)`, .*:")
 NOT_RUN = "not run by a test"
-# The comment behind a command that the page shows to be refused.
-REFUSED = "refused"
+# ... or its commands need a SLURM, a Ray or an Optuna: tests/engines runs them, and here they are planned.
+ENGINES = "run by `make test-engines`"
+# The comment behind a command that the page shows to be refused, or to be killed once a run of it has finished.
+REFUSED, KILLED = "refused", "killed"
+FINISHED = "logs/*/*/summary.json"
+# What a picture is in: it is nothing to run.
+PICTURES = ("mermaid",)
+# In a command, the engine that it needs.
+ENGINE = re.compile(r"hydra/launcher=(?!local)(\w+)|sweep=(\w+)")
 
 # Importing torch and Lightning takes as long as all that a page does, so commands are forked off a process that has.
 fresh = multiprocessing.get_context("forkserver")
@@ -37,6 +47,10 @@ class Guide:
     folder: Path
     said: list[tuple[str, str]] = field(default_factory=list)  # each command, and what it printed
 
+    def give(self, line: str) -> None:
+        """Run a command line of the page."""
+        self.said.append((line, run(line, self.folder)))
+
     def printed(self, command: str) -> str:
         """What the one command printed that has these words in it."""
         (found,) = [text for line, text in self.said if command in line]
@@ -48,15 +62,15 @@ class Guide:
 
 
 @pytest.fixture
-def follow(tmp_path: Path) -> Callable[[str], Guide]:
-    """Follows a page of .github/docs/ in an empty folder."""
+def follow(tmp_path: Path) -> Callable[..., Guide]:
+    """Follows a page of .github/docs/ in an empty folder, with `engines` also on what `ENGINES` needs."""
 
-    def read(name: str) -> Guide:
+    def read(name: str, engines: bool = False) -> Guide:
         guide, page = Guide(tmp_path), (DOCS / name).read_text()
         for block in BLOCK.finditer(page):
             (language, text), before = block.groups(), page[: block.start()]
             lead = before.rstrip().rpartition("\n")[2]
-            if NOT_RUN in lead:
+            if NOT_RUN in lead or language in PICTURES:
                 continue
             if file := FILE.fullmatch(lead):
                 path = tmp_path / file[1]
@@ -64,12 +78,16 @@ def follow(tmp_path: Path) -> Callable[[str], Guide]:
                 path.write_text(text)
             elif language == "bash":
                 for line in text.replace("\\\n", " ").splitlines():
-                    guide.said.append((line, run(line, tmp_path)))
+                    if ENGINES in lead and not engines:
+                        plan_elsewhere(line, tmp_path)
+                    else:
+                        guide.give(line)
             else:
                 assert language == "text", f"{name}: nothing executes the block after {lead!r}"
-                assert (missing := unsaid(text, guide.said)) == [], (
-                    f"{name} says what no command has: {missing}"
-                )
+                if ENGINES not in lead or engines:
+                    assert (missing := unsaid(text, guide.said)) == [], (
+                        f"{name} says what no command has: {missing}"
+                    )
         return guide
 
     return read
@@ -78,33 +96,67 @@ def follow(tmp_path: Path) -> Callable[[str], Guide]:
 def run(line: str, folder: Path) -> str:
     """Run a command line of a page in a folder, and return what it printed."""
     program, *arguments = shlex.split(line, comments=True)
-    if program == "python":
-        done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    if program in ("python", "wandb"):
+        module = ["-m", "wandb"] if program == "wandb" else []
+        files = [name for word in arguments for name in (sorted(glob.glob(word, root_dir=folder)) or [word])]
+        command = [sys.executable, *module, *files]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         code, output = done.returncode, done.stdout + done.stderr
     else:
         package, _, command = program.partition("-")
-        assert package == "overparam", f"{program}: a page runs the lab's commands and Python"
+        assert package == "overparam", f"{program}: a page runs the lab's commands, wandb and Python"
         printed = folder / ".printed"
-        child = fresh.Process(target=start, args=(command, arguments, folder, printed))
+        finished = set(folder.glob(FINISHED))
+        child = fresh.Process(target=start, args=(command, arguments, folder, printed, dict(os.environ)))
         child.start()
+        if f"# {KILLED}" in line:
+            until(lambda: set(folder.glob(FINISHED)) - finished or child.exitcode is not None)
+            os.killpg(child.pid, signal.SIGKILL)
         child.join(HANGS)
         child.kill()
         code, output = child.exitcode, printed.read_text()
-    expected = 2 if f"# {REFUSED}" in line else 0
+    expected = 2 if f"# {REFUSED}" in line else -signal.SIGKILL if f"# {KILLED}" in line else 0
     assert code == expected, f"{line}\n{output}"
     return output
 
 
-def start(command: str, arguments: list[str], folder: Path, printed: Path) -> None:
+def start(
+    command: str, arguments: list[str], folder: Path, printed: Path, environment: dict[str, str]
+) -> None:
     """Be a command that a person gives in a folder."""
+    os.setsid()
     file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.chdir(folder)
-    os.environ["COLUMNS"] = "100"
-    os.environ["WANDB_MODE"] = "offline"
+    os.environ.clear()
+    os.environ.update(environment, COLUMNS="100")
     sys.argv = [command, *arguments]
     sys.exit(import_module(f"overparam.commands.{command}").main())
+
+
+def plan_elsewhere(line: str, folder: Path) -> None:
+    """Try as much of a training command as can be without its engine: what it trains, and the names of its knobs."""
+    program, *words = shlex.split(line, comments=True)
+    if program != "overparam-train":
+        return
+    (found,) = filter(None, map(ENGINE.fullmatch, words))
+    launcher, search = found.groups()
+    part, file = (
+        ("sweeper", f"sweep/{search}.yaml") if search else ("launcher", f"hydra/launcher/{launcher}.yaml")
+    )
+    own = folder / "configs" / file
+    config = OmegaConf.load(own if own.exists() else CONFIGS / file)
+    knobs = config.hydra.sweeper if search else config
+    prefix, rest = f"hydra.{part}.", []
+    for word in words:
+        key = word.lstrip("~").partition("=")[0]
+        if key.startswith(prefix):
+            known = OmegaConf.select(knobs, key.removeprefix(prefix), default="?") != "?"
+            assert known, f"{file} has no {key}: {line}"
+        elif word != found.string:
+            rest.append(word)
+    run(shlex.join(["overparam-plan", *rest]), folder)
 
 
 def unsaid(text: str, said: list[tuple[str, str]]) -> list[str]:

@@ -25,7 +25,7 @@ def run(cfg: DictConfig) -> None:
     try:
         choices = HydraConfig.get().runtime.choices
         refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
-        report([(cfg, HydraConfig.get().overrides.task)], getattr(cfg.plan, "json", None))
+        report([(cfg, HydraConfig.get().overrides.task)], cfg.plan)
     except Exception as error:
         sys.exit(tell(error))  # Hydra would print a line of its own first
 

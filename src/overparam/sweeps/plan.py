@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -13,6 +14,7 @@ from overparam.errors import ConfigError
 from overparam.measures.step_cost import StepCost, step_cost
 from overparam.runs.identity import identity
 from overparam.runs.secrets import without_secrets_in_command
+from overparam.sweeps.price import device_of, price, trial_runs, tried
 from overparam.training.build import Parts, assemble, resolve
 
 UNITS = ("", "k", "M", "G", "T", "P", "E")
@@ -135,18 +137,32 @@ def show(rows: Sequence[Row]) -> None:
     console.print(f"interpolation threshold: {threshold_verdict(rows)}")
 
 
-def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], path: str | None) -> None:
-    """Plan the runs, print the plan, and write its rows as a JSON list to `path` if there is one.
+def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], section: Any) -> None:
+    """Plan the runs, print the plan and its price, and write its rows as a JSON list if a file is named.
+
+    Args:
+        runs: composed configs and their overrides.
+        section: the section `plan` of the config, see configs/plan.yaml.
 
     Raises:
-        ConfigError: if no file can be written there, or one of the runs could not be trained as asked.
+        ConfigError: if the section means nothing, or one of the runs could not be trained as asked.
     """
+    device = device_of(section)
+    path = section.get("json")
     if path is not None and not (isinstance(path, str) and Path(path).parent.is_dir()):
         raise ConfigError(f"plan.json must be null or name a file in a folder that is there, got {path!r}")
+    if device.trial is not None:
+        cfgs, seconds = zip(*trial_runs(device.trial), strict=True)
+        device = tried(device, [row.flops_per_step for row in plan((cfg, []) for cfg in cfgs)], seconds)
     rows = plan(runs)
     if path is not None:
         Path(path).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     show(rows)
+    if device.flops_per_second is not None:
+        print(
+            f"at {short(device.flops_per_second)}FLOP/s and {short(1000 * device.step_seconds)} ms a step or more:"
+        )
+        print(price([(row.flops_per_step, row.steps) for row in rows], device))
 
 
 def short(value: float) -> str:
