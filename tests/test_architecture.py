@@ -27,7 +27,18 @@ ROOMS = (
     ("training",),
     ("measures", "loggers", "runs"),
     ("data", "models"),
-    ("errors", "randomness", "allocator", "compat", "compat_hydra", "paths", "caller", "locks", "ranges"),
+    (
+        "errors",
+        "randomness",
+        "allocator",
+        "compat",
+        "compat_hydra",
+        "paths",
+        "caller",
+        "locks",
+        "ranges",
+        "machine",
+    ),
 )
 HEIGHT = {room: -layer for layer, rooms in enumerate(ROOMS) for room in rooms}
 SCIENCE = ROOMS[1]
