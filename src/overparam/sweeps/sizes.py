@@ -33,9 +33,7 @@ class Size:
     params: int  # P, trainable parameters
     flops: int  # of matrix products and convolutions in a forward pass of one sample; a multiply-add counts as two
     weights_bytes: int  # of parameters and buffers, in float32
-    training_bytes: (
-        int  # weights, gradients, Adam's two moments, and what the backward pass of one sample needs
-    )
+    training_bytes: int  # weights, gradients, Adam's two moments, and what one sample's backward pass needs
     depth: int
     mean_width: float  # over the layers of the longest path
     most_width: int  # of all layers
