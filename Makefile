@@ -8,12 +8,18 @@
 # make test-gpu      the tests that need a CUDA GPU, on a machine whose PYTHON has a torch with CUDA, and
 # make bench-gpu     the benchmarks of the GPU. Neither needs a network: what else they need comes from WHEELS, a folder
 #                    that `make wheels` fills elsewhere with the same Python
+# make test-oldest   the tests with the oldest packages that pyproject.toml allows; on Python 3.11
+# make uv.lock       for those who use uv: what `uv sync --extra dev` installs; git ignores it
+# TORCH=cpu          beside any of them: torch without CUDA's libraries, which are most of what is installed (after
+#                    `make clean`, where there is an installation already)
 PYTHON ?= python3
+TORCH ?= default
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-engines test-gpu claims docs bench bench-gpu wheels check format clean
+.PHONY: demo test test-engines test-gpu test-oldest claims docs bench bench-gpu wheels check format clean
 
 demo: $(READY)
 	$(BIN)/python scripts/train.py -m experiment=model_wise hydra/launcher=local
@@ -22,7 +28,7 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 test-engines: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[ray,slurm,optuna]'
+	$(PIP) -c requirements.lock -e '.[ray,slurm,optuna]'
 	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends munge slurm-wlm
 	$(BIN)/python -m pytest -m engines
 
@@ -61,6 +67,22 @@ test-gpu: $(SITE)/.ready
 bench-gpu: $(SITE)/.ready
 	$(GPU) -m tests.bench --only gpu,memory
 
+OLDEST := .venv-oldest
+ifeq ($(TORCH),cpu)
+CPU_TORCH := $(PIP) --no-deps --index-url https://download.pytorch.org/whl/cpu $$(grep -E '^torch(vision)?==' requirements.lock)
+UV_TORCH := --torch-backend cpu
+endif
+
+test-oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST) --resolution lowest-direct $(UV_TORCH) -e '.[dev]'
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadscope
+
+uv.lock: pyproject.toml $(READY)
+	$(PIP) uv
+	$(BIN)/uv lock
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,9 +95,10 @@ format: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(CPU_TORCH)
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(SITE) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(SITE) .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,9 @@
 """What `pip install` brings: the code, the configs and the commands."""
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -9,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.commands.test_start import completed
 from tests.conftest import CONFIGS, ROOT, read_json
@@ -48,6 +52,32 @@ def test_every_command_is_installed_and_a_script():
     modules = [path.stem for path in (ROOT / "scripts").glob("*.py") if "import main" in path.read_text()]
     assert commands == {f"overparam-{name}": f"overparam.commands.{name}:main" for name in modules}
     assert all(callable(import_module(f"overparam.commands.{name}").main) for name in modules)
+
+
+def test_the_lock_is_within_the_ranges():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    locked = dict(line.split("==") for line in lines if not line.startswith("#"))
+    wanted = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["dev"]])
+    assert [str(need) for need in wanted if locked[need.name] not in need.specifier] == []
+
+
+def test_the_image_copies_what_there_is_and_the_container_is_made_of_it():
+    copied = re.findall(r"^COPY (.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    assert "src" in names
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    text = (ROOT / ".devcontainer" / "devcontainer.json").read_text()
+    container = json.loads("".join(line for line in text.splitlines() if not line.strip().startswith("//")))
+    assert (ROOT / ".devcontainer" / container["build"]["dockerfile"]).resolve() == ROOT / "Dockerfile"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="not installed: make")
+@pytest.mark.parametrize(("torch", "indices"), [("default", 0), ("cpu", 1)])
+def test_one_switch_chooses_the_cpus_torch(torch, indices):
+    command = ["make", "-n", "-B", ".venv/.ready", f"TORCH={torch}"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.count("--index-url https://download.pytorch.org/whl/cpu") == indices
 
 
 @pytest.mark.engines

@@ -74,8 +74,10 @@ def is_held(path: Path) -> bool:
 
 
 def _is_held_for_readers(path: Path) -> bool:
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _marker(path).exists()
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -19,7 +19,7 @@ def options(group: str) -> list[str]:
 
 
 def needs_images(model: str) -> bool:
-    return model not in ("linear", "mlp", "random_features")
+    return model not in ("linear", "mlp", "random_features", "transformer")
 
 
 TINY = ("trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local", "data.n_train=32")

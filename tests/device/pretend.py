@@ -51,6 +51,7 @@ class Seen:
 
 
 _watchers: list[Seen] = []
+refused_types: set[torch.dtype] = set()  # of which no tensor can be on the device, as float64 on a Mac's GPU
 _generator = torch.Generator()
 
 
@@ -72,6 +73,8 @@ class PretendTensor(torch.Tensor):
     def __new__(cls, raw: torch.Tensor) -> "PretendTensor":
         like: dict[str, Any] = {"strides": raw.stride(), "storage_offset": raw.storage_offset()}
         like |= {"dtype": raw.dtype, "layout": raw.layout, "device": f"{NAME}:0"}
+        if raw.dtype in refused_types:
+            raise TypeError(f"{NAME}:0 has no {raw.dtype}")
         tensor = torch.Tensor._make_wrapper_subclass(cls, raw.size(), **like)
         tensor.raw = raw
         return tensor

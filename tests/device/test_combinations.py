@@ -11,10 +11,10 @@ AUGMENTED = ("data.crop=2", "data.flip=true", "data.cutout=5")
 LAUNCHES = {
     **{"linear": 32, "random_features": 28, "mlp": 55, "cnn3": 140, "cnn5": 180},
     **{"preact_resnet18": 550, "resnet18": 620, "resnet34": 1100, "resnet50": 1600},
-    **{"resnet_cifar": 700, "wide_resnet": 900},
+    **{"resnet_cifar": 700, "wide_resnet": 900, "vgg": 160, "transformer": 150},
 }
 OF_AUGMENTATION = 12  # more for crops, flips and cutout together
-DEEP = ("resnet18", "resnet34", "resnet50", "resnet_cifar", "wide_resnet", "preact_resnet18")
+DEEP = ("resnet18", "resnet34", "resnet50", "resnet_cifar", "wide_resnet", "preact_resnet18", "vgg")
 ONE_OF_A_SHAPE = ("digits", "mnist", "cifar10")  # a network sees of images their shape; deep ones take long
 
 

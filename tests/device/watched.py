@@ -5,8 +5,8 @@ import math
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader, TensorDataset
 
+from overparam import machine
 from overparam.errors import ConfigError
 from overparam.packs.pack import train_pack
 from overparam.runs.identity import run_directory
@@ -29,7 +30,7 @@ from overparam.training.build import assemble, resolve
 from overparam.training.evaluation import COLUMNS, Evaluation
 from overparam.training.run import train
 from tests.conftest import compose_config
-from tests.device import autocast
+from tests.device import autocast, pretend
 from tests.device.pretend import NAME, install, watch
 
 SMALL = (
@@ -164,6 +165,22 @@ def measured(overrides: Sequence[str], logs: str) -> list[dict[str, Any]]:
     known = {field.name for field in fields(Summary)} - {"warnings"}
     both = [train(cfg), train(on_device(cfg, Path(logs, "device")))]
     return [{key: value for key, value in summary.items() if key not in known} for summary in both]
+
+
+@contextmanager
+def without_float64() -> Iterator[None]:
+    """Have the device lack float64, as a Mac's GPU does."""
+    with (
+        patch.object(machine, "WITHOUT_FLOAT64", {NAME}),
+        patch.object(pretend, "refused_types", {torch.float64}),
+    ):
+        yield
+
+
+def measured_without_float64(overrides: Sequence[str], logs: str) -> list[dict[str, Any]]:
+    """Return what `measured` does, for a device that lacks float64."""
+    with without_float64():
+        return measured(overrides, logs)
 
 
 def trained_weights(overrides: Sequence[str], logs: str) -> dict[str, Any]:

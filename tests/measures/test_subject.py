@@ -56,8 +56,22 @@ def test_without_measures_there_are_no_columns(runs):
     assert len(read_metrics(runs["off"][1])[-1]) <= 7
 
 
-@pytest.mark.parametrize("model", ["mlp", "preact_resnet18"])
-def test_every_measure_works_on_mlps_and_resnets(tmp_path, model):
+# What is defined for some networks only: a bound for layers that are linear (and a margin that is positive), units for
+# ReLU, paths for a network that is positively homogeneous, the others for linear regression.
+UNDEFINED = {"bound_spectral", "min_norm_distance", "nearest_interpolator_distance"}
+WITHOUT_RELU = {"dead_units", "active_share", "used_units", "path_norm"}
+
+
+@pytest.mark.parametrize(
+    ("model", "knobs", "undefined"),
+    [
+        ("mlp", [], UNDEFINED),
+        ("preact_resnet18", ["model.blocks=[1,1]"], UNDEFINED),
+        ("vgg", ["model.depth=11"], UNDEFINED),
+        ("transformer", [], UNDEFINED | WITHOUT_RELU),
+    ],
+)
+def test_every_measure_works_on_every_family(tmp_path, model, knobs, undefined):
     names = sorted(path.stem for path in (CONFIGS / "measures").glob("*.yaml"))
     small = [
         "model.width=2",
@@ -66,15 +80,12 @@ def test_every_measure_works_on_mlps_and_resnets(tmp_path, model):
         "data.n_train=30",
         "data.held_out=10",
     ]
-    small += ["model.blocks=[1,1]"] if model != "mlp" else []
-    cfg = config(tmp_path, f"model={model}", f"measures=[{','.join(names)}]", *small)
+    cfg = config(tmp_path, f"model={model}", f"measures=[{','.join(names)}]", *small, *knobs)
     summary = train(cfg)
     last = read_metrics(run_directory(cfg))[-1]
     finite = {key for key, value in last.items() if math.isfinite(value)}
-    # The first exists for MLPs with a positive margin only, the others for linear regression.
-    allowed = {"bound_spectral", "min_norm_distance", "nearest_interpolator_distance"}
-    assert set(last) - finite <= allowed
-    assert {"hessian_top", "kernel_change", "flops", "path_norm"} <= summary.keys() & finite
+    assert set(last) - finite <= undefined
+    assert {"hessian_top", "kernel_change", "flops"} <= summary.keys() & finite
 
 
 def test_two_measures_of_one_name_are_refused(mlp):

@@ -17,9 +17,10 @@ IMAGE_NETWORKS = [
     "resnet34",
     "resnet50",
     "resnet_cifar",
+    "vgg",
     "wide_resnet",
 ]
-SCALED_NETWORKS = [*IMAGE_NETWORKS, "random_features"]
+SCALED_NETWORKS = [*IMAGE_NETWORKS, "random_features", "transformer"]
 NETWORKS = [*SCALED_NETWORKS, "linear"]
 DIGITS = (1, 8, 8)
 
@@ -49,7 +50,7 @@ def test_width_one(name):
     assert torch.isfinite(net(torch.randn(4, *DIGITS))).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "random_features"])
+@pytest.mark.parametrize("name", ["linear", "random_features", "transformer"])
 def test_vectors(name):
     assert build(name, (20,), 3)(torch.randn(5, 20)).shape == (5, 3)
 
@@ -113,6 +114,10 @@ def test_convolutions_refuse_vectors(name):
         ("wide_resnet", {"depth": 20}, r"depth must be 6n \+ 4, that is 10, 16, .* got 20"),
         ("wide_resnet", {"widen_factor": 0}, "widen_factor must be a positive integer, got 0"),
         ("wide_resnet", {"dropout": 1.5}, "dropout probability has to be between 0 and 1, but got 1.5"),
+        ("vgg", {"depth": 12}, "depth must be one of 11, 13, 16, 19, got 12"),
+        ("vgg", {"norm": "layer"}, "norm must be one of none, batch, got 'layer'"),
+        ("transformer", {"heads": 0}, "heads must be a positive integer, got 0"),
+        ("transformer", {"patch": 3}, "patch must divide the images' height and width, 8 and 8, got 3"),
         ("resnet18", {"depth": 19}, "depth must be one of 18, 34, 50, 101, 152, got 19"),
     ],
 )

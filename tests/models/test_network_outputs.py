@@ -9,6 +9,8 @@ from overparam.models.cnn import CNN
 from overparam.models.preact_resnet import PreActResNet
 from overparam.models.resnet_cifar import BasicBlock
 from overparam.models.resnet_imagenet import ResNetImageNet
+from overparam.models.transformer import Block, Transformer
+from overparam.models.vgg import VGG
 from overparam.models.wide_resnet import WideResNet
 
 CIFAR = (3, 32, 32)
@@ -114,3 +116,60 @@ def test_cnn5_is_the_formula_of_nakkiran_et_al():
         out = F.max_pool2d(F.relu(norm(F.conv2d(out, conv.weight, conv.bias, padding=1))), pool)
     assert out.shape == (2, 24, 1, 1)
     torch.testing.assert_close(net(x), net[-1](out.flatten(1)))
+
+
+@pytest.mark.parametrize(("depth", "norm"), [(11, "none"), (13, "batch"), (16, "batch"), (19, "none")])
+def test_vggs_convolutions_are_torchvisions(depth, norm):
+    name = f"vgg{depth}" + ("_bn" if norm == "batch" else "")
+    theirs = shaken(getattr(torchvision.models, name)(init_weights=False).features)
+    net = VGG(CIFAR, 10, width=64, depth=depth, norm=norm).double().eval()
+    ours = [value for name, value in net.state_dict().items() if not name.startswith("readout")]
+    for own, value in zip(ours, theirs.state_dict().values(), strict=True):
+        own.copy_(value)
+    x = torch.randn(2, *CIFAR, dtype=torch.float64)
+    with torch.no_grad():
+        features = theirs(x)
+        assert features.shape == (2, 512, 1, 1)
+        torch.testing.assert_close(net(x), net.readout(features.flatten(1)), rtol=0, atol=0)
+
+
+def test_a_block_is_torchs_encoder_layer_where_heads_divide_the_width():
+    width, heads = 12, 4
+    theirs = torch.nn.TransformerEncoderLayer(
+        *(width, heads, 4 * width),
+        **{"dropout": 0, "activation": "gelu", "batch_first": True, "norm_first": True},
+    ).double()
+    ours, state = Block(width, heads).double(), theirs.state_dict()
+    names = {"queries_keys_values.": "in_proj_", "join.": "out_proj."}
+    names = {f"attention.{ours}": f"self_attn.{theirs}" for ours, theirs in names.items()}
+    names |= {"up.": "linear1.", "down.": "linear2."}
+    renamed = {}
+    for name in ours.state_dict():
+        known = next((prefix for prefix in names if name.startswith(prefix)), "")
+        renamed[name] = state[names.get(known, "") + name.removeprefix(known)]
+    ours.load_state_dict(renamed)
+    x = torch.randn(3, 5, width, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-10, atol=1e-12)
+
+
+def test_heads_that_do_not_divide_the_width_are_rounded_up():
+    attention = Block(5, 4).attention
+    assert (attention.size, attention.join.in_features) == (2, 8)
+    assert Block(3, 8).attention.size == 1
+
+
+def test_tokens_are_patches_row_by_row():
+    x = torch.arange(2 * 4 * 6).view(1, 2, 4, 6)
+    net = Transformer((2, 4, 6), 3, width=4, patch=2)
+    tokens = net.tokens(x)
+    assert tokens.shape == (1, 6, 8)
+    for token, (row, column) in enumerate((r, c) for r in (0, 2) for c in (0, 2, 4)):
+        assert torch.equal(tokens[0, token], x[0, :, row : row + 2, column : column + 2].flatten())
+
+
+def test_the_transformer_knows_where_a_token_stands():
+    net = Transformer((8,), 3, width=6).eval()
+    x = torch.randn(2, 8)
+    assert not torch.allclose(net(x), net(x.flip(1)), atol=1e-3)
+    torch.nn.init.zeros_(net.positions)
+    torch.testing.assert_close(net(x), net(x.flip(1)))

@@ -13,6 +13,8 @@ from overparam.models.preact_resnet import PreActResNet
 from overparam.models.random_features import RandomFeatures
 from overparam.models.resnet_cifar import ResNetCifar
 from overparam.models.resnet_imagenet import ResNetImageNet
+from overparam.models.transformer import Transformer
+from overparam.models.vgg import VGG
 from overparam.models.wide_resnet import WideResNet
 
 CIFAR = (3, 32, 32)
@@ -43,6 +45,11 @@ def count(network, *args, **knobs):
         (ResNetImageNet, 1000, 64, {"depth": 18}, 11_689_512),
         (ResNetImageNet, 1000, 64, {"depth": 34}, 21_797_672),
         (ResNetImageNet, 1000, 64, {"depth": 50}, 25_557_032),
+        (VGG, 10, 64, {"depth": 11}, 9_231_114),
+        (VGG, 10, 64, {"depth": 13}, 9_416_010),
+        (VGG, 10, 64, {"depth": 16}, 14_728_266),
+        (VGG, 10, 64, {"depth": 19}, 20_040_522),
+        (Transformer, 10, 64, {}, 107_978),
     ],
 )
 def test_published_counts(network, num_outputs, width, knobs, expected):
@@ -88,6 +95,24 @@ class TestPolynomialsInTheWidth:
         assert count(ResNetImageNet, shape, o, w, depth=18) == 2724 * w**2 + (49 * c + 150 + 8 * o) * w + o
         bottlenecks = 5724 * w**2 + (49 * c + 2 + 828 + 32 * o) * w + o
         assert count(ResNetImageNet, shape, o, w, depth=50) == bottlenecks
+
+    @pytest.mark.parametrize(
+        ("depth", "squares", "biases"), [(11, 2250, 43), (13, 2295, 46), (16, 3591, 66), (19, 4887, 86)]
+    )
+    def test_vgg(self, width, channels, outputs, depth, squares, biases):
+        w, c, o, shape = width, channels, outputs, (channels, 32, 32)
+        bare = squares * w**2 + (9 * c + biases + 8 * o) * w + o
+        assert count(VGG, shape, o, w, depth=depth, norm="none") == bare
+        assert count(VGG, shape, o, w, depth=depth) == bare + 2 * biases * w
+
+    @pytest.mark.parametrize(("depth", "heads", "patch"), [(1, 1, 4), (2, 4, 4), (3, 8, 16)])
+    def test_transformer(self, width, channels, outputs, depth, heads, patch):
+        w, o, p, t = width, outputs, channels * patch**2, (32 // patch) ** 2
+        inner = next(i for i in range(w, w + heads) if i % heads == 0)
+        block = 8 * w**2 + 4 * inner * w + 3 * inner + 10 * w
+        expected = depth * block + (p + t + 3 + o) * w + o
+        assert count(Transformer, (channels, 32, 32), o, w, depth, heads, patch) == expected
+        assert count(Transformer, (t,), o, w, depth, heads) == expected - (p - 1) * w
 
     def test_random_features(self, width, channels, outputs):
         assert count(RandomFeatures, (channels, 8, 8), outputs, width) == width * outputs

@@ -8,6 +8,8 @@ from overparam.models.mlp import MLP
 from overparam.models.preact_resnet import PreActResNet
 from overparam.models.random_features import RandomFeatures
 from overparam.models.resnet_cifar import ResNetCifar
+from overparam.models.transformer import Transformer
+from overparam.models.vgg import VGG
 from overparam.models.wide_resnet import WideResNet
 from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
 
@@ -33,6 +35,9 @@ def build(network, width, **knobs):
         (ResNetCifar, {"depth": 8, "shortcut": "B"}, True, True, False),
         (WideResNet, {"depth": 10, "widen_factor": 1}, True, True, False),
         (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3}, False, False, False),
+        (VGG, {"depth": 11}, True, True, False),
+        (VGG, {"depth": 11, "norm": "none"}, True, True, True),
+        (Transformer, {}, True, False, True),  # its LayerNorm is over the width, padding included
         (RandomFeatures, {}, True, False, True),  # cos(0 + phase) is not zero
         # Its readout starts at zero, and hides that features are scaled by their number.
         (RandomFeatures, {"features": "relu"}, True, False, True),

@@ -122,7 +122,8 @@ def test_the_first_steps_are_equal_in_float32(case, small, tmp_path):
     for cfg, solo in zip(packed, alone, strict=True):
         train(solo)
         losses = [[row["train_loss"] for row in rows(c)] for c in (cfg, solo)]
-        assert losses[0] == pytest.approx(losses[1], rel=2e-4)
+        # Adam divides by small gradients: of the CNN 7e-4 on some CPUs, 2e-4 or less otherwise.
+        assert losses[0] == pytest.approx(losses[1], rel=2e-3 if case == "cnn" else 2e-4)
 
 
 def test_a_member_leaves_the_files_of_a_run(small):

@@ -11,6 +11,8 @@ from overparam.models.preact_resnet import PreActResNet
 from overparam.models.random_features import RandomFeatures
 from overparam.models.resnet_cifar import ResNetCifar
 from overparam.models.resnet_imagenet import ResNetImageNet
+from overparam.models.transformer import Transformer
+from overparam.models.vgg import VGG
 from overparam.models.wide_resnet import WideResNet
 from overparam.studies.matching import match_weights
 from overparam.studies.permutations import hidden_groups, permute
@@ -31,6 +33,8 @@ NETWORKS = {
         [3, 6, 12],
     ),  # zero padding ties the stream
     "resnet, option B": (lambda: ResNetCifar(IMAGE, 10, 3, depth=8, shortcut="B"), [3, 3, 6, 6, 12, 12]),
+    "vgg": (lambda: VGG(IMAGE, 10, 2, depth=11), [2, 4, 8, 8, 16, 16, 16, 16]),
+    "transformer": (lambda: Transformer(IMAGE, 10, 3, depth=2), [12, 12]),  # of its MLPs; not of the stream
     "tied layers": (lambda: TiedLayers(), [7]),
     "resnet18": (lambda: ResNetImageNet(IMAGE, 10, 2), [2, 2, 2, 4, 4, 4, 8, 8, 8, 16, 16, 16]),
 }

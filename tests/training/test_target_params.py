@@ -16,6 +16,8 @@ SCALED = {
     "resnet50": 300_000,
     "resnet_cifar": 60_000,
     "wide_resnet": 500_000,
+    "vgg": 300_000,
+    "transformer": 30_000,
     "random_features": 4_000,
 }
 

@@ -1,6 +1,7 @@
 """Say what a command line of overparam-train would run, and what it would cost; nothing is trained.
 
 overparam-plan -m experiment=model_wise plan.json=plan.json
+overparam-plan --sizes    parameters, FLOPs, memory, depth and width of well-known networks
 """
 
 import logging
@@ -11,8 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from overparam.commands.start import quiet, start_hydra, tell
+from overparam.commands.start import quiet, start, start_hydra, tell
 from overparam.compat_hydra import config_groups
+from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.keys import refuse_unknown_keys
 
@@ -30,7 +32,17 @@ def run(cfg: DictConfig) -> None:
         sys.exit(tell(error))  # Hydra would print a line of its own first
 
 
+def sizes() -> int:
+    """Print the sizes of well-known networks."""
+    from overparam.sweeps.sizes import report
+
+    if sys.argv[1:] != ["--sizes"]:
+        raise ConfigError("--sizes goes alone: it is about networks of fixed size, whatever the config")
+    report()
+    return 0
+
+
 def main() -> int:
     """Do what the command line says; return the exit code."""
     quiet(logging.WARNING)
-    return start_hydra(run)
+    return start(sizes) if "--sizes" in sys.argv else start_hydra(run)

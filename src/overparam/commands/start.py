@@ -24,6 +24,7 @@ from overparam.errors import (
 )
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
+from overparam.machine import shortcomings
 from overparam.runs.overrides import explain
 
 
@@ -55,6 +56,8 @@ def start(command: Callable[[], int]) -> int:
     It is the command's own, 2 after an error that `tell` tells in a line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     end_on_sigterm()
+    if missing := shortcomings():
+        print(f"note: {missing}", file=sys.stderr)
     try:
         return command()
     except Exception as error:

@@ -45,6 +45,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.y)
 
+    def to(self, device: torch.device) -> "Split":
+        """Return the split with everything on `device`."""
+        moved = self.normalization and self.normalization.to(device)
+        return Split(self.stored.to(device), self.y.to(device), self.noisy.to(device), moved)
+
     @property
     def x(self) -> Tensor:
         """What the network is given for the whole split, [n, *input_shape], floating; for images a new tensor."""
@@ -74,7 +79,7 @@ class Split:
 
     def noise_rate(self) -> float:
         """Return the share of wrong labels."""
-        return float(self.noisy.double().mean())
+        return int(self.noisy.sum()) / len(self)
 
 
 class PoolDataModule(L.LightningDataModule):

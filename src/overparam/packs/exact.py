@@ -8,12 +8,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
+from overparam.machine import can_fork
 from overparam.packs.side_by_side import runs_side_by_side
 from overparam.packs.stack import Stack
+from overparam.randomness import forked
 
 SAMPLES = 4
 PATIENCE = 60.0  # seconds that a trial may take
@@ -23,8 +26,13 @@ TOLERANCE = 1e-8  # of float64 results of order one; an inexact network is off b
 def succeeds_in_subprocess(trial: Callable[[], bool]) -> bool:
     """Return what `trial` does, or False if it raises, hangs, ends its process or crashes it.
 
-    It runs in a forked process: a network may do anything, and a sweep must outlive it.
+    It runs in a forked process: a network may do anything, and a sweep must outlive it. Where a process cannot be
+    forked it runs in this one, and only what it raises is caught.
     """
+    if not can_fork():
+        with forked(), suppress(Exception):
+            return trial()
+        return False
     child = os.fork()
     if child == 0:
         result = False

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from overparam.data.module import PoolDataModule
 from overparam.errors import ConfigError
+from overparam.machine import trains_on_mps
 from overparam.models.parameters import without_memory
 from overparam.packs.exact import (
     packing_is_exact,
@@ -227,6 +228,8 @@ def _why_not_packable(cfg: DictConfig, parts: Parts, packing: Packing) -> str | 
         cfg.trainer.devices != 1
     ):
         return f"of trainer.{unknown[0]}"
+    if trains_on_mps(cfg.trainer.accelerator):
+        return "packs hold float64 numbers, which a Mac's GPU lacks (trainer.accelerator=cpu has them)"
     if cfg.compile or cfg.channels_last:
         return "they are compiled, or in channels-last order"
     on_cpu = cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available()

@@ -1,13 +1,13 @@
 """How much memory a member of a pack takes, estimated before anything is allocated."""
 
 import math
-import os
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from overparam import compat
+from overparam.machine import free_memory
 from overparam.models.parameters import without_memory
 from overparam.packs.side_by_side import runs_side_by_side
 from overparam.training.build import Parts
@@ -69,4 +69,4 @@ def budget() -> float:
     """Return the bytes that packs may take on this machine: half of what is free, on the GPU if there is one."""
     if torch.cuda.is_available():
         return SHARE * torch.cuda.mem_get_info()[0]
-    return SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return SHARE * free_memory()

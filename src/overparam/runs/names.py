@@ -1,5 +1,6 @@
 """What a sweep may be called: its name is the folder that its runs go to."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def _wrong(name: str) -> str | None:
         return "begins with a dot, as only the lab's own folders do"
     if name[0] == " " or name[-1] in ". ":
         return "begins or ends with a space, or ends with a dot"
+    if sys.platform == "win32" and set(name) & set('<>:"|?*'):
+        return 'has one of <>:"|?*, which Windows allows in no name'
     if len(name.encode()) > LONGEST:
         return f"is longer than {LONGEST} bytes"
     return "is a folder of the lab's own" if name.lower() in TAKEN else None

@@ -1,5 +1,6 @@
 """How far a sweep is, read from its runs' directories: live in a terminal, every half minute in a log."""
 
+import _thread
 import logging
 import re
 import signal
@@ -161,7 +162,7 @@ class Progress:
             show()
             if self.fail_fast and self.failed and self.stopped_for is None:
                 self.stopped_for = next(iter(self.failed))
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                _interrupt_main_thread()
             pause = max(0.5, 20 * (time.monotonic() - before))  # a slow file system is looked at less often
 
     def _log_now_and_then(self) -> None:
@@ -176,6 +177,13 @@ class Progress:
             Text(self.line(beside_bar=True), no_wrap=True, overflow="ellipsis"),
         )
         return grid
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:  # Windows; elsewhere this would not end a wait
+        _thread.interrupt_main()
 
 
 def print_running(run_dirs: Sequence[Path]) -> None:

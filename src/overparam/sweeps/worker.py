@@ -78,8 +78,9 @@ def death(exit_code: int) -> str:
 
 def _serve(connection: Connection, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    for warning in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(warning, signal.SIG_IGN)
+    for warning in ("SIGINT", "SIGUSR1", "SIGUSR2"):
+        if hasattr(signal, warning):  # Windows has the first alone
+            signal.signal(getattr(signal, warning), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

@@ -249,6 +249,7 @@ def assemble(cfg: DictConfig) -> Parts:
         attempt("optimizer", module.configure_optimizers)
     if cfg.get("init_from"):
         attempt("init_from", lambda: load_pretrained(net, Path(cfg.init_from.weights)))
+    checks.check_float64(cfg, net)
     checks.check_speed_knobs(cfg.channels_last, cfg.compile, net)
     checks.check_sharding(cfg)
     checks.check_single_samples(net, data)

@@ -14,6 +14,7 @@ from torch import nn
 from overparam import compat
 from overparam.data.module import PoolDataModule
 from overparam.errors import ConfigError
+from overparam.machine import trains_on_mps
 
 CPU_PRECISIONS = ("32-true", "64-true", "bf16-mixed", "bf16-true")
 CUDA_PRECISIONS = (*CPU_PRECISIONS, "16-mixed", "16-true")
@@ -94,6 +95,28 @@ def check_precision(precision: Any, accelerator: str) -> None:
     if precision not in allowed:
         raise ConfigError(
             f"trainer.precision={precision} is not supported on {device}: use {one_of(allowed)}"
+        )
+
+
+def check_float64(cfg: DictConfig, net: nn.Module) -> None:
+    """Raise `ConfigError` if something is float64 and the device has no such numbers.
+
+    Args:
+        cfg: the run's.
+        net: its network, without memory.
+    """
+    if not trains_on_mps(cfg.trainer.accelerator):
+        return
+    found = {
+        "trainer.precision=64-true": cfg.trainer.precision == "64-true",
+        "data.dtype=float64": cfg.data.get("dtype") == "float64",
+        type(net).__name__: any(t.dtype == torch.float64 for t in [*net.parameters(), *net.buffers()]),
+    }
+    asked = [name for name, is_float64 in found.items() if is_float64]
+    if asked:
+        raise ConfigError(
+            f"a Mac's GPU (MPS) has no float64, which this run has by {' and '.join(asked)}: "
+            "set trainer.accelerator=cpu"
         )
 
 

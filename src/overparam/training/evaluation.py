@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from overparam.errors import ConfigError
+from overparam.machine import has_float64
 from overparam.ranges import PositiveInt
 from overparam.runs.state import Diverged
 from overparam.training.module import NEVER
@@ -82,7 +83,7 @@ def evaluate_members(
     sums: Any = 0
     count: Any = 0
     for x, y, noisy, valid in split.batches(batch_size):
-        dtype = torch.float32 if y.device.type == "mps" else torch.float64  # MPS has no float64
+        dtype = torch.float64 if has_float64(y.device) else torch.float32
         outputs = forward(x)
         errors = error(outputs, y)
         values = [loss(outputs, y), errors, errors * noisy, noisy]

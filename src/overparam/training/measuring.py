@@ -1,14 +1,17 @@
 """The configured measures of a run, at its evaluations and at its end."""
 
+import copy
 from functools import cached_property
 from typing import Any
 
 import lightning as L
+import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from overparam.data.module import Split
 from overparam.data.streaming import StreamSplit
+from overparam.machine import has_float64
 from overparam.measures.subject import Measure, Subject, run_measures
 from overparam.randomness import derive_seed
 from overparam.training.build import Parts, network_of
@@ -17,6 +20,8 @@ from overparam.training.evaluation import evaluate, evaluating
 
 class RunMeasures:
     """Takes a run's measures; what goes wrong with one is NaN, and a warning of the run.
+
+    They are taken on the device that trained, or on the CPU if that has no float64.
 
     Args:
         parts: the run's.
@@ -57,6 +62,9 @@ class RunMeasures:
 
         net = network_of(module)
         with evaluating(module):
+            if not has_float64(next(net.parameters()).device):
+                net = copy.deepcopy(net).cpu()
+                splits = {name: split.to(torch.device("cpu")) for name, split in splits.items()}
             subject = Subject(
                 *(net, self.initial.to(next(net.parameters()).device), splits["train"], splits["test"], loss),
                 held_out=splits.get("val"),
