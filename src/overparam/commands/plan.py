@@ -1,6 +1,7 @@
 """Say what a command line of overparam-train would run, and what it would cost; nothing is trained.
 
 overparam-plan -m experiment=model_wise plan.json=plan.json
+overparam-plan -m experiment=model_wise sweep=threshold    trains what finds the threshold, and plans a grid around it
 """
 
 import logging
