@@ -3,6 +3,7 @@
 # make test-engines  the slow tests, half an hour: forty runs killed twenty times; a real Ray cluster and a real SLURM
 #                    (root on Debian; installs both)
 # make claims        the studies of configs/claim/, and the ledger of their verdicts
+# make theory        the closed forms under the lab's measurements, one page with residuals in standard errors
 # make bench         the benchmarks, as ratios, into the README's table
 # make test-gpu      the tests that need a CUDA GPU, on a machine whose PYTHON has a torch with CUDA, and
 # make bench-gpu     the benchmarks of the GPU. Neither needs a network: what else they need comes from WHEELS, a folder
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-engines test-gpu claims bench bench-gpu wheels check format clean
+.PHONY: demo test test-engines test-gpu claims theory bench bench-gpu wheels check format clean
 
 demo: $(READY)
 	$(BIN)/python scripts/train.py -m experiment=model_wise hydra/launcher=local
@@ -27,6 +28,9 @@ test-engines: $(READY)
 
 claims: $(READY)
 	$(BIN)/python scripts/claims.py
+
+theory: $(READY)
+	$(BIN)/python scripts/theory.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench --write README.md
