@@ -4,6 +4,7 @@
 #                    (root on Debian; installs both)
 # make claims        the studies of configs/claim/, and the ledger of their verdicts
 # make docs          a reference of every function and class, from their docstrings, into build/docs/
+# make theory        the closed forms under the lab's measurements, one page with residuals in standard errors
 # make bench         the benchmarks, as ratios, into the README's table
 # make test-gpu      the tests that need a CUDA GPU, on a machine whose PYTHON has a torch with CUDA, and
 # make bench-gpu     the benchmarks of the GPU. Neither needs a network: what else they need comes from WHEELS, a folder
@@ -19,7 +20,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-engines test-gpu test-oldest claims docs bench bench-gpu wheels check format clean
+.PHONY: demo test test-engines test-gpu test-oldest claims theory docs bench bench-gpu wheels check format clean
 
 demo: $(READY)
 	$(BIN)/python scripts/train.py -m experiment=model_wise hydra/launcher=local
@@ -39,6 +40,9 @@ ROOMS := $(subst /,.,$(patsubst src/%/__init__.py,%,$(wildcard src/overparam/*/_
 
 docs: $(READY)
 	$(BIN)/pdoc --docformat google --output-directory build/docs overparam.api $(ROOMS)
+
+theory: $(READY)
+	$(BIN)/python scripts/theory.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench --write README.md

@@ -39,6 +39,7 @@ SCIENCE = ROOMS[1]
 CONFIG_ROOMS = {
     **{"data": "data", "model": "models", "measures": "measures", "logger": "loggers"},
     **{"study": "studies", "claim": "claims", "hydra": "hydra_plugins", "sweep": "hydra_plugins"},
+    "theory": "exact",
     **{"plan.yaml": "commands", "analyze.yaml": "commands"},
 }
 IMPORTERS = {"get_method", "get_class", "get_object", "import_module", "instantiate"}
@@ -205,7 +206,9 @@ def test_the_core_lives_without_claims_studies_and_exact(tmp_path):
     for package in ("overparam", "hydra_plugins"):
         shutil.copytree(SOURCE / package, tmp_path / "src" / package, ignore=skip)
     # A checkout of the lab: configs beside src.
-    shutil.copytree(CONFIGS, tmp_path / "configs", ignore=shutil.ignore_patterns("study", "claim", "local"))
+    shutil.copytree(
+        CONFIGS, tmp_path / "configs", ignore=shutil.ignore_patterns("study", "claim", "theory", "local")
+    )
 
     def run(*arguments: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}

@@ -1,7 +1,7 @@
 """Hydra's shell over `overparam.sweeps`: a sweeper that knows which runs are finished."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class OverparamSweeper(Sweeper):
         max_attempts: how often a run may fail before the same command tries it no more.
         fail_fast: whether the sweep ends at the first failure.
         max_run_seconds: how long a run may take; launchers read it from the config.
+        threshold: knobs of a search for the interpolation threshold, in place of the grid (`sweeps.threshold.Search`).
     """
 
     config: DictConfig
@@ -37,8 +38,9 @@ class OverparamSweeper(Sweeper):
         max_attempts: PositiveInt,
         fail_fast: bool,
         max_run_seconds: PositiveFloat | None = None,
+        threshold: dict[str, Any] | None = None,
     ) -> None:
-        self.params, self.max_run_seconds = params or {}, max_run_seconds
+        self.params, self.max_run_seconds, self.threshold = params or {}, max_run_seconds, threshold
         self.max_attempts, self.fail_fast = max_attempts, fail_fast
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -49,7 +51,8 @@ class OverparamSweeper(Sweeper):
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
-        given = {key: getattr(self, key) for key in ("max_attempts", "fail_fast", "max_run_seconds")}
+        knobs = ("max_attempts", "fail_fast", "max_run_seconds", "threshold")
+        given = {key: getattr(self, key) for key in knobs}
         for key, value in hydra_knobs(OverparamSweeper, given, "sweeper").items():
             setattr(self, key, value)
         for key, value in typed_run_knobs(config).items():
@@ -69,7 +72,19 @@ class OverparamSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[Any]:
         """Run the sweep of `hydra.sweeper.params` and the command line's `arguments`."""
+        if self.threshold is not None:
+            print(self.find_threshold(arguments))
+            return []
         return self.train(self.grid(arguments))
+
+    def find_threshold(self, arguments: list[str]) -> Any:
+        """Train what a search needs, and return the `sweeps.threshold.Threshold`."""
+        from overparam.sweeps.check import hydra_knobs
+        from overparam.sweeps.threshold import Search, find_threshold
+
+        knobs = hydra_knobs(Search, self.threshold or {}, "sweeper.threshold")
+        train = partial(self.train, report=lambda _: None)  # the grid's report will have them
+        return find_threshold(self.loader, self.config, self.grid(arguments), Search(**knobs), train)
 
     def grid(self, arguments: list[str]) -> list[list[str]]:
         """Return the overrides of every point of `hydra.sweeper.params` and the command line's `arguments`."""
@@ -77,11 +92,13 @@ class OverparamSweeper(Sweeper):
 
         return sweep_points(self.loader, self.config, self.params, arguments)
 
-    def train(self, points: Sequence[Sequence[str]]) -> list[Any]:
+    def train(
+        self, points: Sequence[Sequence[str]], report: Callable[[Path], object] | None = None
+    ) -> list[Any]:
         """Train the runs of a grid, given as overrides, that are not finished, and report on them."""
         from overparam.sweeps.sweep import run_sweep
 
-        places = self.launcher, _group, _report
+        places = self.launcher, _group, report or _report
         return run_sweep(self.loader, self.config, points, *places, self.max_attempts, self.fail_fast)
 
 

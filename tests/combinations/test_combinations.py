@@ -99,7 +99,7 @@ def experiment_headers() -> dict[str, str]:
 
 
 # Groups of files that set what is explained elsewhere, and begin with what they are for.
-HAVE_HEADERS = {"claim", "debug", "experiment", "hydra", "study", "sweep"}
+HAVE_HEADERS = {"claim", "debug", "experiment", "hydra", "study", "sweep", "theory"}
 # A key that ends its line names a node, and the node's knobs are below it.
 KNOB = re.compile(r" *[a-z]\w*: *[^\s#]")
 

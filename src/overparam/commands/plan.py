@@ -2,6 +2,7 @@
 
 overparam-plan -m experiment=model_wise plan.json=plan.json
 overparam-plan --sizes    parameters, FLOPs, memory, depth and width of well-known networks
+overparam-plan -m experiment=model_wise sweep=threshold    trains what finds the threshold, and plans a grid around it
 """
 
 import logging

@@ -18,6 +18,7 @@ SCATTERED = {
     "local",
     "study",
     "claim",
+    "theory",
 }  # groups whose files set keys of others
 
 
