@@ -75,6 +75,18 @@ RUNS = {"_target_": "overparam.claims.sources.runs"}
         ),
         ({"effects.benign.above": 1.1}, "effects.benign needs above to be less than below"),
         ({"seeds": 1}, "seeds: must be greater than or equal to 2"),
+        (
+            {"effects.benign.value": "test_error", "effects.benign.above": 1.0},
+            "benign tests nothing, it could never hold",
+        ),
+        (
+            {"effects.benign.minus": {"p": 70}},
+            "could never hold: its mean is always 0; if that is not so, state its",
+        ),
+        ({"effects.benign.smallest": 0.1}, "effects.benign.smallest needs sequential"),
+        ({"sequential": {"pilot": 5, "budget": 9}}, "effects.benign needs smallest"),
+        ({"sequential": {"pilot": 5, "budget": 4}}, "sequential.budget must be seeds=5 or more, got 4"),
+        ({"sequential": {"pilot": 2, "budget": 9}}, "sequential.pilot: must be greater than or equal to 3"),
         ({"effects.benign.above": "high"}, "effects.benign.above: must be a valid number, got 'high'"),
         ({"effects.benign.value": 3}, "effects.benign.value must be a text, got 3"),
         ({"figure.y": "p"}, "figure.y must be"),

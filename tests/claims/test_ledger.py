@@ -50,7 +50,7 @@ def test_a_false_claim_does_not_hold_and_a_true_one_does(ledger):
         "**does not hold** (0 of 1 effects hold)",
     ]
     assert "3 seeds" in rows[0][3]
-    assert rows[0][4] == "before the runs"
+    assert rows[0][4] == "before the runs<br>not sealed"
     assert (out / "false.png").stat().st_size > 1000
 
 

@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from yaml import YAMLError
 
 from overparam.analysis import lines
+from overparam.claims.intervals import Kind
+from overparam.claims.possible import Range, possible_range, why_impossible
 from overparam.errors import ConfigError, did_you_mean, one_line
 from overparam.paths import CONFIGS
 from overparam.training.knobs import target, typed
@@ -45,6 +47,10 @@ class Prediction(Call):
     says: str  # what is measured, in words
     above: float | None = None
     below: float | None = None
+    # The smallest effect that matters: the least distance of the mean from a bound that is to be seen.
+    smallest: Annotated[float, Field(gt=0)] | None = None
+    # Least and largest mean that there can be, where `possible_range` does not know them.
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")
     def _has_bounds(self) -> "Prediction":
@@ -53,6 +59,21 @@ class Prediction(Call):
         if self.above is not None and self.below is not None and not self.above < self.below:
             raise PydanticCustomError("bounds", "needs above to be less than below")
         return self
+
+    @property
+    def possible(self) -> Range:
+        """Between which numbers the mean can be."""
+        if self.range is not None:
+            low, high = self.range
+            return low, high
+        return possible_range(self.target, self.model_extra or {})
+
+
+class Sequential(BaseModel, extra="forbid", strict=True):
+    """Seeds are added until a confidence sequence decides; the effects that do not hold are found by Holm's method."""
+
+    pilot: Annotated[int, Field(ge=3)]  # seeds 0 to pilot - 1 say how many are needed, and are never judged
+    budget: Annotated[int, Field(ge=2)]  # the most seeds that are judged, from `pilot` on
 
 
 class Drawing(Call):
@@ -71,21 +92,69 @@ class Claim(BaseModel, extra="forbid", strict=True):
     claim: str  # what is claimed, in a sentence
     rule: str  # when the effects and their bounds were fixed: before or after a look at the runs
     replaced: str | None = None  # why the rule before this one was replaced
-    seeds: Annotated[int, Field(ge=2)] = 5  # runs 0 to seeds - 1 are judged: as many as the effects need
+    # Seeds 0 to seeds - 1 are judged, as many as the effects need; with `sequential` as many at first, after its pilot.
+    seeds: Annotated[int, Field(ge=2)] = 5
+    sequential: Sequential | None = None
+    covers: str | None = None  # what varies with the seed, where no run tells it: of exact models
     source: Call  # of the table, such as those of overparam.claims.sources
     effects: Annotated[
         dict[str, Prediction], Field(min_length=1)
     ]  # such as those of overparam.claims.effects
     figure: Drawing
 
+    @model_validator(mode="after")
+    def _is_decidable(self) -> "Claim":
+        if self.sequential is None:
+            if named := next((name for name, e in self.effects.items() if e.smallest is not None), None):
+                raise PydanticCustomError("bounds", f"effects.{named}.smallest needs sequential")
+            return self
+        if self.seeds > self.sequential.budget:
+            raise PydanticCustomError(
+                "bounds",
+                f"sequential.budget must be seeds={self.seeds} or more, got {self.sequential.budget}",
+            )
+        if named := next((name for name, e in self.effects.items() if e.smallest is None), None):
+            raise PydanticCustomError(
+                "bounds", f"effects.{named} needs smallest, the least distance from a bound that matters"
+            )
+        return self
+
     @property
-    def digest(self) -> str:
-        """What tells a rule from another: a hash of the source, the seeds, and the effects with their bounds."""
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds that are judged first, or only."""
+        start = self.sequential.pilot if self.sequential else 0
+        return tuple(range(start, start + self.seeds))
+
+    @property
+    def most_seeds(self) -> tuple[int, ...]:
+        """All seeds that may be judged."""
+        start, count = (self.sequential.pilot, self.sequential.budget) if self.sequential else (0, self.seeds)
+        return tuple(range(start, start + count))
+
+    @property
+    def interval(self) -> Kind:
+        """The kind of interval that decides."""
+        return "any time" if self.sequential else "fixed n"
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What makes the rule: the source, the seeds, and the effects with their bounds."""
         effects = {
-            name: effect.model_dump(by_alias=True, exclude={"says"}, exclude_none=True)
+            name: effect.model_dump(by_alias=True, exclude={"says", "range"}, exclude_none=True)
             for name, effect in self.effects.items()
         }
-        rule = json.dumps([self.source.model_dump(by_alias=True), self.seeds, effects], sort_keys=True)
+        added = {"sequential": self.sequential.model_dump()} if self.sequential else {}
+        return {
+            "source": self.source.model_dump(by_alias=True),
+            "seeds": self.seeds,
+            "effects": effects,
+            **added,
+        }
+
+    @property
+    def digest(self) -> str:
+        """What tells a rule from another: a hash of its definition."""
+        rule = json.dumps(list(self.definition.values()), sort_keys=True)
         return hashlib.sha256(rule.encode()).hexdigest()[:12]
 
 
@@ -133,6 +202,8 @@ def _check(claim: Claim, config_dir: Path | None) -> None:
         Call(_target_=model, **knobs).check("source.model", "seed")
     for name, effect in claim.effects.items():
         effect.check(f"effects.{name}", "table")
+        if why := why_impossible(effect.possible, effect.above, effect.below, effect.smallest):
+            raise ConfigError(f"effects.{name} tests nothing, {why}; if that is not so, state its range")
     claim.figure.check("figure", "table", "title")
 
 

@@ -1,24 +1,16 @@
-"""The claims ledger: every claim's runs, effects, verdict and figure in one table."""
+"""The claims ledger: every claim's runs, effects and verdict in one table."""
 
-import time
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import polars as pl
 from pydantic import TypeAdapter
 
-from overparam.analysis.code import codes
-from overparam.analysis.collect import collect
-from overparam.analysis.drawing import say_below
-from overparam.analysis.tables import write_csv
-from overparam.claims.claim import Claim, load_claim
-from overparam.claims.trained import Setup, sweep_name
-from overparam.claims.verdict import Effect, Verdict, verdict
+from overparam.claims.verdict import Effect, Verdict, verdict, verdicts
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
-
-DPI = 120  # of a figure
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,13 @@ class Entry:
     codes: list[str] = field(default_factory=list)  # what tells the runs' code apart, if several made them
     digest: str = ""  # of the rule that it was judged by, see `Claim.digest`
     replaced: list[Replaced] = field(default_factory=list)  # earlier verdicts, oldest first
+    definition: dict[str, Any] = field(default_factory=dict)  # the rule: source, seeds, effects with bounds
+    seal: dict[str, Any] | None = None  # the last one, with what its pilot measured and the seeds it asks for
+    sealed: str = ""  # whether that is older than the data, and rule and code are as sealed; empty: no seal
+    covers: str = ""  # which variation the intervals cover
+    began: str | None = None  # when the oldest data were begun, UTC
+    code: dict[str, str] = field(default_factory=dict)  # what the files that measured hash to
+    commit: str | None = None  # of the lab, as it was judged
 
     @property
     def verdict(self) -> Verdict:
@@ -53,48 +52,62 @@ class Entry:
         return verdict(self.effects)
 
     @property
+    def verdicts(self) -> list[Verdict]:
+        """What each effect says, as one of their family."""
+        return verdicts(self.effects)
+
+    @property
     def effect_lines(self) -> list[str]:
         """Each effect in words, with its mean, bounds and verdict."""
-        return [f"{effect.says}: {effect}: {effect.verdict}" for effect in self.effects]
+        return effect_lines(self.effects)
+
+    @property
+    def corrected(self) -> str:
+        """What Holm's correction for several effects makes of a verdict that is without it; empty if the same."""
+        found = verdict(self.effects, correct=True)
+        return "" if found == self.verdict else f"with Holm's correction: {found}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of the verdict beside its effects, a line each."""
+        lines = [self.corrected] if self.corrected else []
+        if needed := (self.seal or {}).get("needed"):
+            lines.append(f"its smallest effects that matter need {needed} seeds (power 90%, by its pilot)")
+        lines.append(self.sealed or "not sealed")
+        if self.covers:
+            lines.append(f"over its seeds vary: {self.covers}")
+        return lines
 
 
-def judge(path: Path, setup: Setup, out: Path) -> Entry:
-    """Train what a claim needs, measure its effects and draw its figure into `out`."""
-    claim, started = load_claim(path, setup.config_dir), time.time()
-    table, runs = claim.source(setup)
-    effects = [Effect(name, p.says, p.above, p(table), p.below) for name, p in claim.effects.items()]
-    shown = table
-    if claim.figure.of == "effects":
-        rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
-        shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
-    figure = claim.figure(shown, claim.claim)
-    say_below(figure, said_by(effects))
-    with whole(out / f"{path.stem}.png") as file:
-        figure.savefig(file, dpi=DPI)
-    with whole(out / f"{path.stem}.csv") as file:
-        write_csv(table.select(pl.exclude(pl.List)), file)
-    return Entry(
-        *(claim.number, path.stem, claim.claim, claim.rule, effects, f"{path.stem}.png", runs),
-        *(list(setup.seeds), time.time() - started, _codes(claim, setup, runs), claim.digest),
-    )
+ENTRIES = TypeAdapter(list[Entry])
+
+
+def effect_lines(effects: Sequence[Effect]) -> list[str]:
+    """Return each effect in words, with its mean, bounds and verdict; where that is open, what is excluded."""
+    lines = []
+    for effect, says in zip(effects, verdicts(effects), strict=True):
+        excluded = f", {effect.excluded}" if says == "inconclusive" and effect.excluded else ""
+        lines.append(f"{effect.says}: {effect}: {says}{excluded}")
+    return lines
 
 
 def said_by(effects: Sequence[Effect]) -> list[str]:
     """Return a verdict and every effect with its bound, a line each."""
-    return [f"{verdict(effects)}, by:", *(f"{e.says}: {e}: {e.verdict}" for e in effects)]
+    return [f"{verdict(effects)}, by:", *effect_lines(effects)]
 
 
-def _codes(claim: Claim, setup: Setup, runs: Sequence[str]) -> list[str]:
-    knobs = claim.source.model_extra or {}
-    sweeps = [setup.logs / sweep_name(knobs[key]) for key in ("experiment", "after") if knobs.get(key)]
-    folders = [folder for sweep in sweeps for run in runs if (folder := sweep / run).is_dir()]
-    return codes(collect(*folders)["code"]) if folders else []
+def as_json(entry: Entry) -> dict[str, Any]:
+    """Return all of an entry for programs: with its verdict, and each effect's mean, interval and verdict."""
+    found = {**asdict(entry), "verdict": entry.verdict, "effect_lines": entry.effect_lines}
+    for effect, says, content in zip(entry.effects, entry.verdicts, found["effects"], strict=True):
+        half_width = effect.half_width if math.isfinite(effect.half_width) else None
+        content |= {"mean": effect.mean, "half_width": half_width, "verdict": says}
+    return found
 
 
 def save_entry(entry: Entry, out: Path) -> None:
     """Write the entry to `out` as JSON, over an earlier one of the same claim."""
-    words = {"verdict": entry.verdict, "effect_lines": entry.effect_lines}
-    write_json(out / f"{entry.name}.json", {**asdict(entry), **words})
+    write_json(out / f"{entry.name}.json", as_json(entry))
 
 
 def read_entries(out: Path) -> list[Entry]:
@@ -116,16 +129,19 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
     ]
     for entry in entries:
         effects = "<br>".join(entry.effect_lines)
-        holding = sum(effect.verdict == "holds" for effect in entry.effects)
+        holding = entry.verdicts.count("holds")
         says = f"**{entry.verdict}**"
         if entry.effects:
             says += f" ({holding} of {len(entry.effects)} effects hold)"
+        says += f"<br>{entry.corrected}" if entry.corrected else ""
         says += "".join(f"<br>by the rule before: {old.verdict}" for old in reversed(entry.replaced))
         runs = str(len(entry.runs)) if entry.runs else "exact, none" if entry.effects else ""
         if len(entry.codes) > 1:
             runs += f", made by {len(entry.codes)} codes: {'; '.join(entry.codes)}"
-        claim = f"[{entry.claim}]({figures}{entry.figure})"
-        lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, entry.rule, runs))} |")
+        claim = f"[{entry.claim}]({figures}{entry.figure})" if entry.figure else entry.claim
+        notes = [note for note in entry.notes if note != entry.corrected] if entry.effects else []
+        rule = "<br>".join([entry.rule, *notes])
+        lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, rule, runs))} |")
     return lines
 
 

@@ -1,16 +1,23 @@
 """The published ledger: CLAIMS.md, its figures, and the numbers behind it."""
 
 import csv
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from overparam.claims.claim import Claim, claim_files, load_claim
-from overparam.claims.ledger import Entry, Replaced, read_entries, replaced_lines, table_lines
+from overparam.claims.ledger import (
+    ENTRIES,
+    Entry,
+    Replaced,
+    as_json,
+    read_entries,
+    replaced_lines,
+    table_lines,
+)
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
 from overparam.runs.summary import whole
@@ -23,14 +30,21 @@ Written by `python scripts/claims.py --publish` from {runs} runs and the exact m
 row says; `make claims` makes the ledger again, on your machine in `logs/claims/`. Of {count} rows {verdicts}.
 
 A claim is a file of [configs/claim/](configs/claim/): where its numbers come from, its effects, and the bounds of
-each effect. An effect holds if its whole 95% interval (Student's t, over seeds) is within the bounds, does not hold if
-the whole is outside, and is inconclusive otherwise; a claim that two numbers are equal has two bounds, for the signed
-mean. A claim holds if all its effects do, and does not hold if one does not. All of this is about small networks on
-small data: elsewhere a claim may fare otherwise. The column "rule fixed" says whether effects and bounds were written
-down before or after a look at the runs. Where a rule was replaced, the verdict by the rule before stands below the new
-one, and [under the table](#replaced-rules) with the reason; "to be rerun" says that no run was judged by the new rule.
+each effect. An effect holds if its whole 95% interval over seeds is within the bounds, does not hold if the whole is
+outside, and is inconclusive otherwise; a claim that two numbers are equal has two bounds, for the signed mean. A claim
+holds if all its effects do, and does not hold if one does not. All of this is about small networks on small data:
+elsewhere a claim may fare otherwise.
 
-Behind the table: [claims.json]({figures}/claims.json) has all of it for programs, with the digest of each rule,
+An interval is Student's for a fixed number of seeds, or, where it says "any time", a confidence sequence (Wang &
+Ramdas 2024): seeds are added until it decides, which does not bias it, and the effects that do not hold are found by
+Holm's method, so that many effects do not fail a claim by chance. Older rules were judged without that; where it
+would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
+before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a file beside
+the claim), and what varies over the seeds: an interval covers that, and nothing else. Where a rule was replaced, the
+verdict by the rule before stands below the new one, and [under the table](#replaced-rules) with the reason; "to be
+rerun" says that no run was judged by the new rule.
+
+Behind the table: [claims.json]({figures}/claims.json) has all of it for programs: rule, seal, effects, runs, code;
 [effects.csv]({figures}/effects.csv) every effect with its value for each seed,
 [runs.csv]({figures}/runs.csv) the identity of every run.
 """
@@ -40,8 +54,10 @@ VERDICTS: dict[Verdict, str] = {
     "inconclusive": "are inconclusive",
     "to be rerun": "are to be rerun",
 }
-EFFECT_COLUMNS = ("claim", "effect", "says", "above", "below", "mean", "half_width", "verdict", "values")
-ENTRIES = TypeAdapter(list[Entry])
+EFFECT_COLUMNS = (
+    *("claim", "effect", "says", "above", "below"),
+    *("mean", "half_width", "interval", "verdict", "values"),
+)
 
 
 def publish(out: Path, root: Path) -> Path:
@@ -57,10 +73,7 @@ def publish(out: Path, root: Path) -> Path:
     folder = root / FIGURES
     claims = {name: load_claim(path) for name, path in claim_files().items()}
     judged = {entry.name: entry for entry in read_entries(out)}
-    file = folder / "claims.json"
-    published = {
-        entry.name: entry for entry in (ENTRIES.validate_json(file.read_bytes()) if file.exists() else ())
-    }
+    published = {entry.name: entry for entry in published_entries(root)}
     if missing := sorted(set(claims) - set(judged) - set(published)):
         raise ConfigError(f"a ledger is published whole, and these are not judged yet: {', '.join(missing)}")
     entries = [
@@ -74,13 +87,13 @@ def publish(out: Path, root: Path) -> Path:
     effects = [
         (
             *(entry.name, e.name, e.says, *("" if b is None else b for b in (e.above, e.below))),
-            *(e.mean, e.half_width, e.verdict, " ".join(map(repr, e.values))),
+            *(e.mean, e.half_width, e.interval, says, " ".join(map(repr, e.values))),
         )
         for entry in entries
-        for e in entry.effects
+        for e, says in zip(entry.effects, entry.verdicts, strict=True)
     ]
-    with whole(file) as path:
-        path.write_bytes(ENTRIES.dump_json(entries, indent=1))
+    with whole(folder / "claims.json") as path:
+        path.write_text(json.dumps([as_json(entry) for entry in entries], indent=1) + "\n")
     _write(folder / "effects.csv", EFFECT_COLUMNS, effects)
     _write(folder / "runs.csv", ("claim", "identity"), [(e.name, run) for e in entries for run in e.runs])
     page = root / PAGE
@@ -94,6 +107,12 @@ def publish(out: Path, root: Path) -> Path:
     return page
 
 
+def published_entries(root: Path) -> list[Entry]:
+    """Return what is published in `root`, nothing if that is no ledger's."""
+    file = root / FIGURES / "claims.json"
+    return ENTRIES.validate_json(file.read_bytes()) if file.exists() else []
+
+
 def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | None) -> Entry:
     """Return what is published of a claim: a new judgement by its present rule, or else the one that stands."""
     if judged is not None and judged.digest != claim.digest:
@@ -104,7 +123,11 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
         entry = judged or published
         if entry is None:
             raise ConfigError(f"{name} was judged by another rule: judge it again")
-        return replace(entry, replaced=published.replaced if published else [])
+        return replace(
+            entry,
+            replaced=published.replaced if published else [],
+            definition=entry.definition or claim.definition,  # the same, by its digest
+        )
     if claim.replaced is None:
         raise ConfigError(f"{name} has another rule than its published verdict: say why, in the key replaced")
     old = Replaced(published.verdict, published.effect_lines, claim.replaced)
@@ -125,6 +148,7 @@ def _unjudged(name: str, claim: Claim) -> Entry:
         seeds=[],
         seconds=0.0,
         digest=claim.digest,
+        definition=claim.definition,
     )
 
 

@@ -23,7 +23,7 @@ from overparam.paths import CONFIGS
 from overparam.runs.code import other_code
 from overparam.runs.overrides import explain
 from overparam.runs.state import State, state
-from overparam.sweeps.grid import expand
+from overparam.sweeps.grid import Run, expand
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +55,19 @@ def train_sweeps(
         ConfigError: if a sweep cannot be composed, or trained as asked.
         SweepFailed: if runs failed.
     """
-    common = [
-        f"experiment={experiment}",
-        f"name={sweep_name(experiment)}",
-        f"paths.logs={setup.logs}",
-        f"{replicate}={','.join(map(str, setup.seeds))}",
-        "logger=local",
-        "hydra/launcher=local",
-        "pack=auto",
-        *search_path(setup.config_dir),
-    ]
     with _lab_configs(setup.config_dir):
-        return _train([[*common, *overrides] for overrides in sweeps])
+        sweeper, points, sweeps_of_runs = _named(_command_lines(setup, experiment, sweeps, replicate))
+        directories = [[run.directory for run in sweep] for sweep in sweeps_of_runs]
+        _train(sweeper, points, directories)
+    return directories
+
+
+def plan_sweeps(
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
+) -> list[list[Run]]:
+    """Return the runs that `train_sweeps` would train with the same arguments, and train none."""
+    with _lab_configs(setup.config_dir):
+        return _named(_command_lines(setup, experiment, sweeps, replicate))[2]
 
 
 def sweep_name(experiment: str) -> str:
@@ -92,27 +93,52 @@ def _lab_configs(config_dir: Path | None) -> Iterator[None]:
         raise ConfigError(explain(error, config_dir)) from error
 
 
-def _train(command_lines: Sequence[Sequence[str]]) -> list[list[Path]]:
-    """Do what `overparam-train -m` does with each of these command lines, but all in one sweep."""
+def _command_lines(
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str
+) -> list[list[str]]:
+    common = [
+        f"experiment={experiment}",
+        f"name={sweep_name(experiment)}",
+        f"paths.logs={setup.logs}",
+        f"{replicate}={','.join(map(str, setup.seeds))}",
+        "logger=local",
+        "hydra/launcher=local",
+        "pack=auto",
+        *search_path(setup.config_dir),
+    ]
+    return [[*common, *overrides] for overrides in sweeps]
+
+
+def _named(command_lines: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], list[list[Run]]]:
+    """Do what `overparam-train -m` does with each of these command lines, up to naming its runs.
+
+    Returns:
+        A sweeper, the overrides of all runs, and the runs of each command line.
+    """
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     context = HydraContext(config_loader=hydra.config_loader, callbacks=None)  # type: ignore[arg-type]
-    points, directories = [], []
+    sweeper: Any = None
+    points, named = [], []
     for overrides in command_lines:
         config = hydra.compose_config("train", list(overrides), RunMode.MULTIRUN)
-        sweeper: Any = Plugins.instance().instantiate_sweeper(
+        sweeper = Plugins.instance().instantiate_sweeper(
             hydra_context=context, task_function=lambda _: None, config=config
         )
         grid = sweeper.grid(OmegaConf.to_container(config.hydra.overrides.task))
-        directories.append([run.directory for run in expand(context.config_loader, config, grid)])
+        named.append(expand(context.config_loader, config, grid))
         points += grid
+    return sweeper, points, named
+
+
+def _train(sweeper: Any, points: list[list[str]], directories: Sequence[Sequence[Path]]) -> None:
+    """Train all runs that are missing, in one sweep."""
     found = {directory: state(directory) == State.FINISHED for sweep in directories for directory in sweep}
     _say_other_code([directory for directory, is_finished in found.items() if is_finished])
     if not all(found.values()):
         log.info("training the runs of %s", ", ".join({run.parent.name: 1 for run in found}))
         with redirect_stdout(io.StringIO()):  # the sweep's own tables
             sweeper.train(points)
-    return directories
 
 
 def _say_other_code(finished: Sequence[Path]) -> None:

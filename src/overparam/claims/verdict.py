@@ -1,4 +1,18 @@
-"""From effects over seeds to a verdict."""
+"""From effects over seeds to a verdict.
+
+Each effect is held against its bounds by an interval of 95%, so that on each side it misses the mean with a chance of
+2.5%. A claim joins its effects by "and", which makes its two errors unlike:
+
+- "holds" where it does not: some effect's mean is out of bounds, and still all effects were found within, that one too.
+  However many there are, the chance is at most that one effect's, 2.5%: an intersection-union test (Berger 1982) needs
+  no correction.
+- "does not hold" where it does: it takes one of m effects to be found out of bounds, and each has its chance; for seven
+  at their bound it would be 1 - .975^7 = 16%. So those that do not hold are found by Holm's method, which keeps the
+  chance that any of them is wrong at 2.5%, or 5% with effects that have two bounds near to each other.
+
+Rules that were judged before there was a correction keep their verdict until they opt in with `sequential`; where the
+correction would change it, the ledger says so.
+"""
 
 import math
 import statistics
@@ -6,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scipy.stats import t as student
+from overparam.claims.intervals import ALPHA, Kind, half_width, holm, p_value
 
 Verdict = Literal["to be rerun", "does not hold", "inconclusive", "holds"]
 
@@ -20,6 +34,7 @@ class Effect:
     above: float | None  # the claim predicts the mean to be above this
     values: list[float]  # one a seed
     below: float | None = None  # ... and below this
+    interval: Kind = "fixed n"
 
     @property
     def mean(self) -> float:
@@ -28,18 +43,16 @@ class Effect:
 
     @property
     def half_width(self) -> float:
-        """Half the width of Student's 95% interval of the mean; infinite with one seed."""
-        n = len(self.values)
-        if n < 2:
-            return math.inf
-        return float(student.ppf(0.975, n - 1)) * statistics.stdev(self.values) / math.sqrt(n)
+        """Half the width of the 95% interval of the mean; infinite with one seed."""
+        return half_width(self.values, self.interval)
 
     @property
     def verdict(self) -> Verdict:
         """Holds if the whole interval is within the bounds, does not hold if it is outside, else inconclusive.
 
-        With two bounds that is a test of equivalence by two one-sided tests (Schuirmann 1987), of the signed mean: the
-        spread over seeds widens the interval and is no bias of it, so that more seeds can only sharpen the verdict.
+        This is the effect by itself, see `verdicts`. With two bounds it is a test of equivalence by two one-sided tests
+        (Schuirmann 1987), of the signed mean: the spread over seeds widens the interval and is no bias of it, so that
+        more seeds can only sharpen the verdict.
         """
         low, high = self.mean - self.half_width, self.mean + self.half_width
         above = -math.inf if self.above is None else self.above
@@ -47,6 +60,23 @@ class Effect:
         if above < low and high < below:
             return "holds"
         return "does not hold" if high < above or low > below else "inconclusive"
+
+    @property
+    def p_of_bounds(self) -> float:
+        """The least alpha at which the whole interval is out of bounds; 1 if the mean is within them."""
+        if self.above is not None and self.mean < self.above:
+            return p_value(self.values, self.above, self.interval)
+        if self.below is not None and self.mean > self.below:
+            return p_value(self.values, self.below, self.interval)
+        return 1.0
+
+    @property
+    def excluded(self) -> str:
+        """How large an effect an interval that does not decide excludes, in words; empty if it excludes none."""
+        if not math.isfinite(self.half_width):
+            return ""
+        low, high = self.mean - self.half_width, self.mean + self.half_width
+        return f"less than {low:.2g} and more than {high:.2g} are excluded"
 
     @property
     def bounds(self) -> str:
@@ -58,12 +88,32 @@ class Effect:
 
     def __str__(self) -> str:
         """Mean, interval, bounds and number of seeds in a few characters."""
-        return f"{self.mean:.3g} ± {self.half_width:.2g} ({self.bounds}; {len(self.values)} seeds)"
+        looked = ", any time" if self.interval == "any time" else ""
+        return f"{self.mean:.3g} ± {self.half_width:.2g} ({self.bounds}; {len(self.values)} seeds{looked})"
 
 
-def verdict(effects: Sequence[Effect]) -> Verdict:
+def verdicts(effects: Sequence[Effect], correct: bool | None = None) -> list[Verdict]:
+    """Return the verdict of each of a claim's effects, as one of their family.
+
+    Args:
+        effects: all of the claim's.
+        correct: whether those that do not hold are found by Holm's method; None is: if their intervals are of any time.
+    """
+    if correct is None:
+        correct = any(effect.interval == "any time" for effect in effects)
+    alone: list[Verdict] = [effect.verdict for effect in effects]
+    if not correct:
+        return alone
+    refuted = holm([effect.p_of_bounds for effect in effects], ALPHA)
+    return [
+        "does not hold" if is_refuted else "inconclusive" if own == "does not hold" else own
+        for own, is_refuted in zip(alone, refuted, strict=True)
+    ]
+
+
+def verdict(effects: Sequence[Effect], correct: bool | None = None) -> Verdict:
     """A claim holds if all its effects do; it does not hold if one does not; else it is inconclusive.
 
     Without effects it is to be rerun: its rule was replaced, and no run was judged by the new one.
     """
-    return min((effect.verdict for effect in effects), key=get_args(Verdict).index, default="to be rerun")
+    return min(verdicts(effects, correct), key=get_args(Verdict).index, default="to be rerun")

@@ -6,61 +6,87 @@ overparam-claims --only my_claim.yaml     a claim of your own
 overparam-claims --seeds 5 6 7 8 9        other seeds, in a ledger of their own
 overparam-claims --config-dir configs     your own configs/claim/ too, with experiments and studies of yours
 overparam-claims --publish                and write CLAIMS.md and its figures, from all claims
+overparam-claims seal --only my_claim.yaml
+                                          write down rule, runs and code beside it, before any run of it exists
+overparam-claims merge A B                pool ledgers of several labs, folders or claims.json, in logs/claims/merged
 """
 
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import ExpectedError, one_line
+from overparam.errors import ConfigError, ExpectedError, one_line
+
+if TYPE_CHECKING:
+    from overparam.claims.ledger import Entry
+
+COULD_NOT = (ExpectedError, RuntimeError, ValueError, OSError)  # be done with one claim; the others go on
 
 
 def main() -> int:
     """Make the ledger of the command line; 1 if a claim could not be judged, 2 if nothing was asked rightly."""
-    return start(_judge_claims)
+    return start(_claims)
 
 
-def _judge_claims() -> int:
+def _claims() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("words", nargs="*", metavar="seal | merge A B", help="default: judge")
     parser.add_argument("--only", nargs="+", help="names of configs/claim/, or paths of YAML files")
     parser.add_argument("--seeds", nargs="+", type=int, help="default: as many as the claim says")
     parser.add_argument("--logs", type=Path, default=Path("logs"), help="where runs go; default: logs")
     parser.add_argument("--config-dir", type=Path, help="a folder of your own configs beside the lab's")
     parser.add_argument("--publish", action="store_true", help="write CLAIMS.md from the whole ledger")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    verb, *rest = arguments.words or ["judge"]
+    if verb not in ("judge", "seal", "merge") or (rest and verb != "merge"):
+        raise ConfigError(
+            f"claims takes seal, or merge and ledgers, or options alone, got {' '.join(arguments.words)}"
+        )
     use_callers_files(arguments.config_dir)
     quiet(logging.WARNING)
     for name in ("claims", "sweeps"):
         logging.getLogger(f"overparam.{name}").setLevel(logging.INFO)  # training may take hours
+    if verb == "merge":
+        return _merge([Path(name) for name in rest], arguments.logs / "claims" / "merged")
     say_starting()
 
     import torch
 
-    from overparam.claims.claim import claim_files, load_claim
-    from overparam.claims.ledger import judge, save_entry, write_ledger
-    from overparam.claims.publish import publish
-    from overparam.claims.trained import Setup
+    from overparam.claims.claim import claim_files
 
     known = claim_files(arguments.config_dir)
     chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
     paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
-    claims = [load_claim(path, arguments.config_dir) for path in paths]
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
+    return _seal(paths, arguments) if verb == "seal" else _judge(paths, arguments)
+
+
+def _judge(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
+    from overparam.claims.claim import load_claim
+    from overparam.claims.judge import judge
+    from overparam.claims.ledger import read_entries, save_entry, write_ledger
+    from overparam.claims.publish import publish
+    from overparam.claims.trained import Setup
+
+    claims = [load_claim(path, arguments.config_dir) for path in paths]
     out = arguments.logs / "claims"
     if arguments.seeds:
         out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
     out.mkdir(parents=True, exist_ok=True)
+    before = {entry.name: entry for entry in read_entries(out)}
     failed = 0
     for path, claim in zip(paths, claims, strict=True):
-        setup = Setup(arguments.logs, tuple(arguments.seeds or range(claim.seeds)), arguments.config_dir)
+        setup = Setup(arguments.logs, tuple(arguments.seeds or claim.first_seeds), arguments.config_dir)
         try:
-            entry = judge(path, setup, out)
-        except (ExpectedError, RuntimeError, ValueError, OSError) as error:
+            entry = judge(path, setup, out, not arguments.seeds, before.get(path.stem))
+        except COULD_NOT as error:
             failed += 1
             print(f"{path.stem}: could not be judged: {one_line(error)}", file=sys.stderr)
             continue
@@ -69,9 +95,70 @@ def _judge_claims() -> int:
         print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
         if len(entry.codes) > 1:
             print(f"    its runs were made by {len(entry.codes)} codes: {'; '.join(entry.codes)}", flush=True)
-        for line in entry.effect_lines:
+        for line in (*entry.effect_lines, *entry.notes):
             print(f"    {line}", flush=True)
     print(out / "ledger.md")
     if arguments.publish:
         print(publish(out, Path.cwd()))
+    return 1 if failed else 0
+
+
+def _seal(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
+    from overparam.claims.claim import load_claim
+    from overparam.claims.ledger import read_entries
+    from overparam.claims.publish import published_entries
+    from overparam.claims.seal import seal, seal_file
+    from overparam.claims.trained import Setup
+
+    if not arguments.only:
+        raise ConfigError("seal needs --only: the claims that are to be sealed")
+    if arguments.seeds:
+        raise ConfigError("seal takes no --seeds: a claim's file says which are judged")
+    claims = [load_claim(path, arguments.config_dir) for path in paths]
+    out = arguments.logs / "claims"
+    ledgers = [out, *(folder for folder in sorted(out.glob("*")) if folder.is_dir())]
+    known = [*published_entries(Path.cwd()), *(entry for folder in ledgers for entry in read_entries(folder))]
+    failed = 0
+    for path, claim in zip(paths, claims, strict=True):
+        setup = Setup(arguments.logs, claim.first_seeds, arguments.config_dir)
+        try:
+            made = seal(path, claim, setup, [seed for e in known if e.name == path.stem for seed in e.seeds])
+        except COULD_NOT as error:
+            failed += 1
+            print(f"{path.stem}: not sealed: {one_line(error)}", file=sys.stderr)
+            continue
+        print(f"{path.stem}: sealed {made.time}: {seal_file(path)}; commit it with the claim", flush=True)
+        for name, pilot in made.pilot.items():
+            print(f"    {name} needs {pilot.needed} seeds", flush=True)
+    return 1 if failed else 0
+
+
+def _merge(ledgers: Sequence[Path], out: Path) -> int:
+    from overparam.claims.ledger import save_entry, write_ledger
+    from overparam.claims.merge import merge, read_ledger
+
+    if len(ledgers) < 2:
+        raise ConfigError(
+            "merge needs two ledgers or more: folders such as logs/claims, or claims.json files"
+        )
+    found: dict[str, list[Entry]] = {}
+    for path in ledgers:
+        for entry in read_ledger(path):
+            found.setdefault(entry.name, []).append(entry)
+    out.mkdir(parents=True, exist_ok=True)
+    for file in out.glob("*.json"):  # of an earlier merge
+        file.unlink()
+    failed = 0
+    for name, entries in found.items():
+        try:
+            entry, said = merge(entries)
+        except ConfigError as error:
+            failed += 1
+            print(f"{name}: cannot be pooled: {one_line(error)}", file=sys.stderr)
+            continue
+        save_entry(entry, out)
+        print(f"{name}: {entry.verdict} ({len(entry.seeds)} seeds of {len(entries)} ledgers)")
+        for line in (*said, *entry.effect_lines, *entry.notes):
+            print(f"    {line}")
+    print(write_ledger(out))
     return 1 if failed else 0

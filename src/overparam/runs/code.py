@@ -216,12 +216,20 @@ def _targets(value: Any) -> Iterator[str]:
 @cache
 def _file_of(target: str) -> str | None:
     """Return the source file of a class or function by the name it has in `sources`, if it is one of a fork's own."""
-    top, *rest = target.split(".")
-    found = _found([top, *rest])
-    if top == PACKAGE.name or found is None:
+    found = None if target.split(".")[0] == PACKAGE.name else own_file(target)
+    return found and found[0]
+
+
+def own_file(target: str) -> tuple[str, Path] | None:
+    """Return name and path of the source file a dotted name leads to, if it is the lab's or a fork's; imports nothing.
+
+    The name is the path below the folder that Python finds it in.
+    """
+    parts = target.split(".")
+    found = _found(parts)
+    if found is None or (parts[0] != PACKAGE.name and _is_installed(str(found[1]))):
         return None
-    name, file = found
-    return None if _is_installed(str(file)) else name
+    return found
 
 
 @cache  # every run of a sweep asks it of each of the thousands of modules that are imported

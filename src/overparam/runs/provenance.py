@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -63,6 +64,11 @@ def record_resumption(run_dir: Path, step: int) -> None:
     write_json(run_dir / PROVENANCE, {**_recorded(run_dir), "resumed_at": [*resumed_at(run_dir), step]})
 
 
+def started_at(run_dir: Path) -> str | None:
+    """Return when a run was begun, UTC in ISO 8601; None if that is not on record."""
+    return _recorded(run_dir).get("started")
+
+
 def _recorded(run_dir: Path) -> dict[str, Any]:
     try:
         return json.loads((run_dir / PROVENANCE).read_bytes())
@@ -82,7 +88,9 @@ def write_provenance(run_dir: Path, cfg: DictConfig, device: str, continues: boo
     files = sources(cfg)
     changes, untracked = uncommitted_changes(), untracked_sources(files)
     lab, caller = lab_commit(), caller_commit()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     record = {
+        "started": (started_at(run_dir) if continues else None) or now,
         "git_commit": lab.text or None,
         "git_dirty": bool(changes or untracked),
         "caller_commit": (caller and caller.text) or None,
