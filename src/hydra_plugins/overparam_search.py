@@ -52,6 +52,7 @@ class OptunaSearch(Sweeper):
         self.knobs = hydra_knobs(OptunaSearch, self.knobs, "sweeper")
         from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 
+        logging.getLogger("optuna").setLevel(logging.WARNING)  # importing it has set another
         if self.knobs["storage"] and config.hydra.sweeper.sampler.get("seed") is not None:
             node: Any = OmegaConf.to_container(config.hydra.sweeper.sampler, resolve=True)
             seed = node["seed"] + _trials_so_far(self.knobs["study_name"], self.knobs["storage"])

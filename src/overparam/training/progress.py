@@ -148,10 +148,10 @@ def finished_line(identity: str, summary: Mapping[str, Any]) -> str:
 
     Example:
         >>> finished_line("mlp-w8-d1", {"train_error": 0.0, "test_error": 0.125, "wall_seconds": 7.25})
-        'mlp-w8-d1                             train error 0.000    test 0.125        7.2 s'
+        'mlp-w8-d1                             train error 0.000   test 0.125       7.2 s'
     """
     train, test = (_number(summary[key]) for key in ("train_error", "test_error"))
-    return f"{identity:<{IDENTITY_WIDTH}}  train error {train:<8} test {test:<8} {summary['wall_seconds']:>7.1f} s"
+    return f"{identity:<{IDENTITY_WIDTH}}  train error {train:<7} test {test:<7} {summary['wall_seconds']:>7.1f} s"
 
 
 def _number(value: float) -> str:
