@@ -16,6 +16,7 @@ import csv
 import io
 import json
 import logging
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -200,7 +201,7 @@ def _record(run_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         provenance = {}
     origin = {key: provenance.get(key) for key in KEPT_PROVENANCE}
-    origin["command"] = " ".join(map(str, origin["command"] or [])) or None
+    origin["command"] = shlex.join(map(str, origin["command"] or [])) or None
     origin[SOURCES] = recorded_files(provenance)
     found = {_column(key): value for key, value in summary.items()}
     own = {"identity": run_dir.name, "status": status, "reason": failure.reason if failure else reason}

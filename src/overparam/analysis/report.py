@@ -90,7 +90,8 @@ def _report(folder: Path) -> list[Path]:
     for old in set(drawn) - set(files):
         old.unlink()  # what was swept has changed
     files += _views(folder, configured, steps, keys)
-    files.append(write_page(out / "index.html", folder.name, runs, steps, keys))
+    studies = [path for pattern in ("*.csv", "*.png") for path in folder.glob(f"studies/{pattern}")]
+    files.append(write_page(out / "index.html", folder.name, runs, steps, keys, [*files, *studies]))
     logger = wandb_settings(folder, table)
     if logger:
         count = dict(runs["status"].value_counts().iter_rows())

@@ -1,0 +1,140 @@
+"""The page draws what the figures draw, for sweeps of every shape, and lays out any axis as they do."""
+
+import numpy as np
+import polars as pl
+import pytest
+from shapes import SHAPES, drawn
+
+from overparam.analysis.axes import title_of
+from overparam.analysis.drawing import is_number
+from overparam.analysis.layout import lay_out
+from overparam.analysis.local_page import write_page
+from overparam.analysis.swept import swept
+
+pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
+from opened_page import errors, opened
+
+MORE = ("reason", "regime", "command", "git_commit", "git_dirty", "host", "device", "interpolation_step")
+DESCRIBED = """
+return figure.described.panels.map(panel => ({
+  title: panel.title,
+  curves: panel.lines.flatMap(l => l.curves).filter(c => c.length).map(c => c.map(v => [v.x, v.mean])),
+  bands: panel.lines.flatMap(l => l.curves).filter(c => c.some(v => v.half > 1e-9)).length,
+  joined: figure.described.isJoined ? panel.lines.flatMap(l => l.curves).filter(c => c.length > 1).length : 0,
+  thresholds: panel.lines.map(l => l.threshold).filter(v => v !== null),
+  crosses: figure.plots[figure.described.panels.indexOf(panel)].marks.filter(m => !m.part).length,
+}))
+"""
+
+
+@pytest.fixture
+def page_of(driver, tmp_path):
+    def page(name):
+        runs, steps = SHAPES[name]
+        runs = runs.with_columns(*[pl.lit(None).alias(key) for key in MORE if key not in runs.columns])
+        return opened(driver, write_page(tmp_path / "index.html", name, runs, steps, swept(runs)))
+
+    return page
+
+
+def assert_same_curves(found, wanted):
+    """The page has numbers of four digits, and lines in an order of its own."""
+    left = list(wanted)
+    for curve in found:
+        same = [
+            k
+            for k, other in enumerate(left)
+            if np.shape(other) == np.shape(curve) and np.allclose(curve, other, 1e-3)
+        ]
+        assert same, curve
+        del left[same[0]]
+    assert not left
+
+
+def points_of(line):
+    return np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
+
+
+def of_figure(axes):
+    """What a panel of a figure shows, as the page describes its own."""
+    lines = [line for line in axes.lines if line.get_label() in ("test", "train")]
+    points = [container[0] for container in axes.containers]
+    vertical = [line for line in axes.lines if line.get_label() == "interpolation threshold"]
+    bars = sum(container[2][0].get_segments() != [] for container in axes.containers if container[2])
+    spread = [c for c in axes.containers if any(np.ptp(s[:, 1]) > 0 for s in c[2][0].get_segments())]
+    assert bars >= len(spread)
+    return {
+        "title": axes.get_title().replace("\n", " "),
+        "curves": [points_of(line) for line in [*lines, *points]],
+        "bands": sum("FillBetween" in type(c).__name__ for c in axes.collections) + len(spread),
+        "joined": sum(line.get_linestyle() != "None" and len(line.get_xdata()) > 1 for line in lines),
+        "thresholds": sorted(float(line.get_xdata()[0]) for line in vertical),
+        "crosses": sum(len(line.get_xdata()) for line in axes.lines if line.get_label() == "failed"),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if "figure" in drawn(name)])
+def test_the_page_draws_what_the_figure_draws(page_of, name):
+    browser = page_of(name)
+    found = browser.execute_script(DESCRIBED)
+    wanted = [of_figure(axes) for axes in drawn(name)["figure"].axes]
+    for panel, other in zip(found, wanted, strict=True):
+        assert_same_curves(panel.pop("curves"), other.pop("curves"))
+        panel["thresholds"].sort()
+        panel["title"] = title_of(panel["title"].split(", ")).replace("\n", " ")
+        other["title"] = other["title"].replace("True", "true").replace("False", "false")
+    assert found == wanted
+    said = drawn(name)["figure"].get_suptitle().splitlines()
+    notes = browser.execute_script("return document.getElementById('notes').textContent").split(" · ")
+    assert notes == [said[0].partition(": ")[2], *said[1:]]
+    assert errors(browser) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if "figure" not in drawn(name)])
+def test_of_one_setting_the_page_draws_its_training(page_of, name):
+    browser = page_of(name)
+    (panel,) = browser.execute_script(DESCRIBED)
+    lines = [line for axes in drawn(name)["error_vs_step"].axes for line in axes.lines]
+    wanted = [points_of(line) for line in lines]
+    assert_same_curves(panel["curves"], wanted)
+    assert panel["joined"] == 2
+    assert errors(browser) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["width x n x noise x lr", "nine depths", "ten categories", "truth values and none", "some failed"],
+)
+def test_any_axis_is_laid_out_as_in_the_figures(page_of, name):
+    browser, (runs, _) = page_of(name), SHAPES[name]
+    keys = swept(runs)
+    for x in keys:
+        for color, facet in [(None, None), *((key, None) for key in keys), *((None, key) for key in keys)]:
+            if x in (color, facet):
+                continue
+            wanted = lay_out(runs, x, keys, color, facet)
+            found = browser.execute_script("return viewLayout(all, ...arguments)", x, color, facet)
+            assert (found["color"], found["columns"], tuple(found["rows"]), found["dash"]) == (
+                *(wanted.color, wanted.columns, wanted.rows, wanted.dash),
+            ), (x, color, facet)
+            assert found["kept"] == wanted.kept, (x, color, facet)
+    assert browser.execute_script("return data.numeric") == [key for key in keys if is_number(runs, key)]
+
+
+def test_over_a_size_lines_are_those_of_the_figure(page_of):
+    browser = page_of("width x n x noise x lr")
+    browser.execute_script("document.getElementById('x').value = 'params_per_sample'; suggestX(); redraw()")
+    wanted = [of_figure(axes) for axes in drawn("width x n x noise x lr")["error_vs_params_per_sample"].axes]
+    found = browser.execute_script(DESCRIBED)
+    for panel, other in zip(found, wanted, strict=True):
+        assert_same_curves(panel["curves"], other["curves"])
+
+
+def test_ticks_are_the_swept_values_and_none_is_lost_among_names(page_of):
+    browser = page_of("one seed")
+    ticks = "const said = []; const old = CanvasRenderingContext2D.prototype.fillText;"
+    ticks += "CanvasRenderingContext2D.prototype.fillText = function (s) { said.push(s); };"
+    ticks += "draw(); CanvasRenderingContext2D.prototype.fillText = old; return said"
+    assert browser.execute_script(ticks)[:7] == ["2", "4", "8", "16", "32", "64", "width"]
+    browser = page_of("long names alone")
+    assert len([s for s in browser.execute_script(ticks)[:3] if s.startswith(("a_very", "short"))]) == 3
