@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from overparam.analysis.axes import CATEGORICAL, label
 from overparam.analysis.drawing import name_axis
@@ -63,6 +64,10 @@ def _draw(axes: Axes, panel: Panel, bars: float) -> None:
         axes.plot(off["x"], off["measured"], ls="none", marker="o", ms=11, mfc="none", mec="red")
     for letter in panel.log:
         axes.set(**{f"{letter}scale": "log"})
+        axis = axes.xaxis if letter == "x" else axes.yaxis
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.set_title("\n".join(wrap(panel.title, 48)))
     axes.set_xlabel(panel.xlabel)
     axes.set_ylabel(panel.ylabel)
