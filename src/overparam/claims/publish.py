@@ -82,7 +82,8 @@ def publish(out: Path, root: Path) -> Path:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
-        if entry.effects and entry == judged.get(entry.name, entry) and (out / entry.figure).exists():
+        is_new = entry.effects and entry.effects == judged.get(entry.name, entry).effects
+        if is_new and (out / entry.figure).exists():
             shutil.copyfile(out / entry.figure, folder / entry.figure)
     effects = [
         (
