@@ -27,7 +27,15 @@ def text(browser, element):
 def click(browser, selector):
     """Click what is there: rows are made anew when a table is scrolled, which a click may do first."""
     wait = WebDriverWait(browser, 30, ignored_exceptions=[StaleElementReferenceException])
-    wait.until(lambda b: b.find_element(By.CSS_SELECTOR, selector).click() or True)
+
+    def clicked(b):
+        found = b.find_element(By.CSS_SELECTOR, selector)
+        # At the page's edge a row may be under the table's head, which stays in view.
+        b.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
+        return True
+
+    wait.until(clicked)
 
 
 def choose(browser, control, value):

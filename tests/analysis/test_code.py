@@ -1,7 +1,6 @@
 """Runs that different code made are told apart in tables, reports and claims."""
 
 import doctest
-from types import SimpleNamespace
 
 import polars as pl
 from fabricated import fabricate
@@ -11,7 +10,7 @@ from overparam.analysis.code import code_labels, codes, mixed_codes
 from overparam.analysis.collect import collect
 from overparam.analysis.report import report
 from overparam.analysis.swept import swept
-from overparam.claims import ledger, trained
+from overparam.claims import ledger
 from overparam.claims.verdict import Effect
 from overparam.runs.summary import write_json
 
@@ -61,11 +60,9 @@ def test_one_code_is_no_column_and_no_line(tmp_path, capsys):
 
 
 def test_a_claim_names_it_in_the_ledger(tmp_path):
-    runs = [made_by(tmp_path / "grp-mine", digest, seed=seed) for seed, digest in enumerate(("old", "new"))]
-    setup = trained.Setup(tmp_path, (0, 1))
-
-    claim = SimpleNamespace(source=SimpleNamespace(model_extra={"experiment": "grp/mine"}))
-    found = ledger._codes(claim, setup, [run.name for run in runs])
+    for seed, digest in enumerate(("old", "new")):
+        made_by(tmp_path / "mine", digest, seed=seed)
+    found = codes(collect(tmp_path / "mine")["code"])
     assert sorted(found) == ["net.py new", "net.py old"]
     effect = Effect("gap", "a gap", 0.0, [1.0, 1.1])
     entry = ledger.Entry(1, "c", "claim", "before", [effect], "c.png", ["a", "b"], [0, 1], 1.0, found)

@@ -167,7 +167,7 @@ def _pairs(regression: bool) -> dict[str, str]:
 def _commands(runs: pl.DataFrame, keys: Sequence[str]) -> list[str | None]:
     """Return the command of each run, as it may stand in a terminal."""
     wanted = [*keys, *(["seed"] if "seed" not in keys and runs["seed"].n_unique() > 1 else [])]
-    rows = runs.select(filter(is_config_key, runs.columns)).iter_rows(named=True)
+    rows = runs.select([name for name in runs.columns if is_config_key(name)]).iter_rows(named=True)
     made = (run_command(*given, wanted) for given in zip(runs["command"], rows, strict=True))
     return [printable(command) if command else None for command in made]
 

@@ -9,7 +9,8 @@ function view() {
   const value = (id) => $(id).value,
     chosenKey = (id) => (value(id) === "auto" ? "" : value(id));
   const [x, color, facet] = [value("x"), chosenKey("color"), chosenKey("facet")];
-  const without = { color: value("color") === "", columns: value("facet") === "" };
+  const onePanel = value("facet") === "";
+  const without = { color: value("color") === "", columns: onePanel, rows: onePanel };
   return {
     x,
     parts: value("y").split(","),

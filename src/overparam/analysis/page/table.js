@@ -16,6 +16,10 @@ function buildTable() {
       ? Math.max(52, Math.min(7.6 * longest + 20, 200))
       : Math.min(7.6 * longest + 20, innerWidth < 700 ? 150 : 360);
   });
+  const total = widths.reduce((a, b) => a + b, 0),
+    room = $("body").clientWidth - 20; // of a scroll bar
+  // On a wide screen all columns are in view, what does not fit in them is cut.
+  if (innerWidth >= 1600 && total > room) widths.forEach((w, k) => (widths[k] = Math.floor((w * room) / total)));
   $("columns").replaceChildren(
     ...widths.map((width) => {
       const col = element("col");
