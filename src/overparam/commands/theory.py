@@ -10,11 +10,10 @@ The exit code is 1 if a measurement differs from its theory by more than three s
 
 import argparse
 import logging
-import warnings
 from pathlib import Path
 
 from overparam.caller import use_callers_files
-from overparam.commands.start import start
+from overparam.commands.start import quiet, say_starting, start
 
 
 def main() -> int:
@@ -31,8 +30,8 @@ def _compare() -> int:
     parser.add_argument("--config-dir", type=Path, help="a folder of your own configs beside the lab's")
     arguments = parser.parse_args()
     use_callers_files(arguments.config_dir)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    warnings.filterwarnings("ignore")
+    quiet(logging.WARNING)
+    say_starting()
 
     from rich.console import Console
     from rich.table import Table
