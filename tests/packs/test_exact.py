@@ -1,5 +1,8 @@
 """The trial that decides what may be packed and padded says yes and no where theory does."""
 
+import subprocess
+import sys
+
 import pytest
 from torch import nn
 
@@ -11,7 +14,13 @@ from overparam.models.resnet_cifar import ResNetCifar
 from overparam.models.transformer import Transformer
 from overparam.models.vgg import VGG
 from overparam.models.wide_resnet import WideResNet
-from overparam.packs.exact import packing_is_exact, padding_is_exact, samples_are_independent
+from overparam.packs.exact import (
+    packing_is_exact,
+    padding_is_exact,
+    samples_are_independent,
+)
+from tests.conftest import ROOT
+from tests.gate import HANGS
 
 SHAPE = (1, 8, 8)
 
@@ -65,3 +74,26 @@ def test_a_branch_on_data_is_refused():
             return self.layer(x.flatten(1)) if x.sum() > 0 else self.layer(-x.flatten(1))
 
     assert not packing_is_exact(Branching(), SHAPE)
+
+
+AFTER_A_GRADIENT = """
+import torch
+from overparam.measures.step_cost import fake_tensors
+from overparam.packs.exact import succeeds_in_subprocess
+from tests.packs.test_exact import packing
+with fake_tensors():  # torch then counts devices, as where there is a GPU: after this a fork takes no gradient
+    torch.nn.Linear(2, 2)(torch.ones(2)).sum().backward()
+for trial in (packing(), packing(dropout=0.5), lambda: 1 / 0):
+    print(succeeds_in_subprocess(trial))
+"""
+
+
+def packing(**knobs):
+    return lambda: packing_is_exact(build(MLP, 3, **knobs), SHAPE)
+
+
+def test_trials_say_the_same_once_gradients_were_taken_where_there_are_devices():
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_A_GRADIENT], cwd=ROOT, capture_output=True, text=True, timeout=HANGS
+    )
+    assert done.stdout.split() == ["True", "False", "False"], done.stderr

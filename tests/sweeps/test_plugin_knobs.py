@@ -85,7 +85,7 @@ def test_a_diverged_trial_has_the_worst_value_and_other_failures_none() -> None:
             jobs[-1].return_value = result
         return jobs
 
-    trials = Trials(launcher_of("mine", launch=staticmethod(launch)), float("inf"))
+    trials = Trials(launcher_of("mine", launch=staticmethod(launch)), float("inf"), "test_error")
     jobs = trials.launch([[]] * 4, 0)
     assert [job.status for job in jobs] == [JobStatus.COMPLETED] * 2 + [JobStatus.FAILED] * 2
     assert [job.return_value for job in jobs[:2]] == [0.25, float("inf")]

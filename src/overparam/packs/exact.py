@@ -26,13 +26,23 @@ TOLERANCE = 1e-8  # of float64 results of order one; an inexact network is off b
 def succeeds_in_subprocess(trial: Callable[[], bool]) -> bool:
     """Return what `trial` does, or False if it raises, hangs, ends its process or crashes it.
 
-    It runs in a forked process: a network may do anything, and a sweep must outlive it. Where a process cannot be
-    forked it runs in this one, and only what it raises is caught.
+    It runs in a forked process: a network may do anything, and a sweep must outlive it. Where that cannot be, it runs
+    in this one, and only what it raises is caught: on systems that do not fork, and where there is a GPU once this
+    process has taken a gradient, after which torch takes none in a fork of it.
     """
-    if not can_fork():
-        with forked(), suppress(Exception):
-            return trial()
-        return False
+    if can_fork() and _in_a_fork(_takes_gradients):
+        return _in_a_fork(trial)
+    with forked(), suppress(Exception):
+        return trial()
+    return False
+
+
+def _takes_gradients() -> bool:
+    torch.ones((), requires_grad=True).backward()
+    return True
+
+
+def _in_a_fork(trial: Callable[[], bool]) -> bool:
     child = os.fork()
     if child == 0:
         result = False
