@@ -74,3 +74,7 @@ def fabricate(
 def rewrite_summary(run, **values):
     content = json.loads((run / "summary.json").read_text())
     (run / "summary.json").write_text(json.dumps(content | values))
+
+
+def read_config(run):
+    return json.loads((run / "summary.json").read_text())["config"]

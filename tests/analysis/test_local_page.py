@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlparse
 
 import polars as pl
 import pytest
-from fabricated import fabricate, rewrite_summary
+from fabricated import fabricate, read_config
 from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps
@@ -32,11 +32,6 @@ from opened_page import (
     visible_rows,
 )
 from selenium.webdriver.common.keys import Keys
-
-FORMULAS = (
-    *("=cmd|' /C calc'!A0", "+1+1", "@SUM(1)", "-2+3", "\t=1", "\x1b]0;title\x07red", 'a,"b"\nc'),
-    *("\u202egnp.exe", "-1.5"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -375,39 +370,6 @@ def test_it_is_dark_where_one_wants_it_dark(driver, page):
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_names_are_an_axis_that_nothing_is_joined_along(driver, tmp_path):
-    for name, rate, error in (("adam", 0.01, 0.2), ("sgd", 0.1, 0.4)):
-        for seed in (0, 1, 2):
-            values = {"optimizer._target_": name.title(), "optimizer.lr": rate}
-            choices = {"optimizer": name, "model": "mlp"}
-            fabricate(tmp_path, seed=seed, test_error=error + seed / 100, choices=choices, **values)
-    runs = collect(tmp_path)
-    page = write_page(tmp_path / "index.html", "named", runs, collect_steps(tmp_path), swept(runs))
-    browser = opened(driver, page)
-    assert browser.find_element("id", "x").get_attribute("value") == "choices.optimizer"
-    assert browser.execute_script("return figure.described.panels[0].lines[0].curves[0].map(c => c.x)") == [
-        0,
-        1,
-    ]
-    assert browser.execute_script("return figure.described.isJoined") is False
-    assert "optimizer.lr" not in browser.execute_script("return data.keys")
-
-
-def test_a_single_run_is_its_training(driver, tmp_path):
-    run = fabricate(tmp_path)
-    runs = collect(tmp_path)
-    page = write_page(tmp_path / "index.html", "one", runs, collect_steps(tmp_path), swept(runs))
-    browser = opened(driver, page)
-    assert browser.find_element("id", "x").get_attribute("value") == "step"
-    assert browser.execute_script("return figure.described.panels[0].lines[0].curves[0].map(c => c.x)") == [
-        1,
-        10,
-        100,
-    ]
-    assert run.name in text(browser, "compare")
-    assert "test loss during training" in text(browser, "trained")  # the error is in the figure
-
-
 def test_ten_thousand_runs_make_a_few_rows(driver, folder, tmp_path):
     runs, steps = collect(folder), collect_steps(folder)
     copies = range(527)
@@ -427,66 +389,3 @@ def test_ten_thousand_runs_make_a_few_rows(driver, folder, tmp_path):
     choose(browser, "heat", "data.label_noise")
     assert browser.execute_script("return figure.described.panels[0].cells.length") == 4
     assert errors(browser) == []
-
-
-def test_the_exported_table_holds_no_formula_and_moves_no_cursor(driver, tmp_path):
-    for number, given in enumerate(FORMULAS):
-        run = fabricate(tmp_path, seed=number)
-        rewrite_summary(run, config=read_config(run) | {"data.kind": given})
-    runs = collect(tmp_path)
-    page = write_page(tmp_path / "index.html", "=title", runs, collect_steps(tmp_path), ["data.kind"])
-    browser = opened(driver, page)
-    content = browser.execute_script("return csv()")
-    assert all(c.isprintable() or c == "\n" for c in content)
-    header, *rows = csv.reader(content.splitlines())
-    place = header.index("data.kind")
-    found = {int(row[header.index("seed")]): row[place] for row in rows}
-    assert found[0] == "'=cmd|' /C calc'!A0"
-    assert [found[i][0] for i in range(4)] == ["'"] * 4
-    assert found[8] == "-1.5"
-    assert all(not cell.lstrip().startswith(("=", "@", "+")) for cell in found.values())
-    assert "\x1b" not in browser.find_element("tag name", "body").text
-
-
-def test_no_text_becomes_part_of_the_page(driver, tmp_path):
-    nasty = [
-        "</script><script>window.taken = 1</script>",
-        "<img src=x onerror='window.taken = 1'>",
-        '"><svg onload="window.taken = 1">',
-        "__SCRIPT__",
-        "javascript:window.taken=1",
-    ]
-    title = f"{nasty[0]}{nasty[1]}__DATA__"
-    sweep = tmp_path / "sweep"
-    for number, text_given in enumerate(nasty):
-        run = fabricate(sweep, seed=number, test_error=0.1 + number / 10)
-        rewrite_summary(
-            run, config=read_config(run) | {"data.kind": text_given, f"data.{text_given}": number}
-        )
-        (run / "provenance.json").write_text(
-            json.dumps({"command": ["train.py", text_given], "host": text_given})
-        )
-        failed = fabricate(sweep, seed=100 + number)
-        (failed / "summary.json").unlink()
-        record_failure(failed, text_given)
-    runs = collect(sweep)
-    page = write_page(tmp_path / "index.html", title, runs, collect_steps(sweep), ["data.kind"])
-    browser = opened(driver, page)
-    assert browser.title == title
-    assert text(browser, "title") == title
-    for given in nasty:
-        assert given in text(browser, "failures")
-        assert given in text(browser, "filters")
-    assert all(
-        shlex.quote(given) in text(browser, "commands") for given in nasty[:3]
-    )  # and no more than five are shown
-    for key in ("#head button", ".row", "#compare button", ".row", "#failures button", "#export"):
-        click(browser, key)
-    assert browser.execute_script("return document.querySelectorAll('img, svg, iframe, b b').length") == 0
-    assert browser.execute_script("return document.scripts.length") == 2
-    assert browser.execute_script("return window.taken === undefined")
-    assert errors(browser) == []
-
-
-def read_config(run):
-    return json.loads((run / "summary.json").read_text())["config"]

@@ -3,16 +3,18 @@
 import numpy as np
 import polars as pl
 import pytest
+from fabricated import fabricate
 from shapes import SHAPES, drawn
 
 from overparam.analysis.axes import title_of
+from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.drawing import is_number
 from overparam.analysis.layout import lay_out
 from overparam.analysis.local_page import write_page
 from overparam.analysis.swept import swept
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
-from opened_page import errors, opened
+from opened_page import errors, opened, text
 
 MORE = ("reason", "regime", "command", "git_commit", "git_dirty", "host", "device", "interpolation_step")
 DESCRIBED = """
@@ -138,3 +140,36 @@ def test_ticks_are_the_swept_values_and_none_is_lost_among_names(page_of):
     assert browser.execute_script(ticks)[:7] == ["2", "4", "8", "16", "32", "64", "width"]
     browser = page_of("long names alone")
     assert len([s for s in browser.execute_script(ticks)[:3] if s.startswith(("a_very", "short"))]) == 3
+
+
+def test_names_are_an_axis_that_nothing_is_joined_along(driver, tmp_path):
+    for name, rate, error in (("adam", 0.01, 0.2), ("sgd", 0.1, 0.4)):
+        for seed in (0, 1, 2):
+            values = {"optimizer._target_": name.title(), "optimizer.lr": rate}
+            choices = {"optimizer": name, "model": "mlp"}
+            fabricate(tmp_path, seed=seed, test_error=error + seed / 100, choices=choices, **values)
+    runs = collect(tmp_path)
+    page = write_page(tmp_path / "index.html", "named", runs, collect_steps(tmp_path), swept(runs))
+    browser = opened(driver, page)
+    assert browser.find_element("id", "x").get_attribute("value") == "choices.optimizer"
+    assert browser.execute_script("return figure.described.panels[0].lines[0].curves[0].map(c => c.x)") == [
+        0,
+        1,
+    ]
+    assert browser.execute_script("return figure.described.isJoined") is False
+    assert "optimizer.lr" not in browser.execute_script("return data.keys")
+
+
+def test_a_single_run_is_its_training(driver, tmp_path):
+    run = fabricate(tmp_path)
+    runs = collect(tmp_path)
+    page = write_page(tmp_path / "index.html", "one", runs, collect_steps(tmp_path), swept(runs))
+    browser = opened(driver, page)
+    assert browser.find_element("id", "x").get_attribute("value") == "step"
+    assert browser.execute_script("return figure.described.panels[0].lines[0].curves[0].map(c => c.x)") == [
+        1,
+        10,
+        100,
+    ]
+    assert run.name in text(browser, "compare")
+    assert "test loss during training" in text(browser, "trained")  # the error is in the figure
