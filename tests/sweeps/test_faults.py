@@ -106,8 +106,8 @@ def test_a_stopped_sweep_goes_on(sweep: Callable[..., Sweep], tmp_path: Path) ->
     stopped = sweep("name=s", GATED, "seed=0,1", *LOCAL, **{FAULTS: str(tmp_path)}).start()
     until(lambda: (tmp_path / "reached").exists() or stopped.process.poll() is not None)
     os.killpg(stopped.process.pid, signal.SIGSTOP)
-    _, status = os.waitpid(stopped.process.pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status)
+    stat = Path(f"/proc/{stopped.process.pid}/stat")
+    until(lambda: stat.read_text().rpartition(") ")[2].startswith("T"))  # it is stopped
     (tmp_path / "closed").unlink()
     os.killpg(stopped.process.pid, signal.SIGCONT)
     code, output = stopped.finish()
