@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+import wandb
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -60,6 +61,7 @@ class Run:
 
     def in_wandb(self, key: str) -> bool:
         """Whether W&B's offline file has a number of this name: names stand there behind their length."""
+        wandb.teardown()  # W&B's process writes the file, and may be behind
         (file,) = self.directory.glob("wandb/offline-run-*/*.wandb")
         return bytes([len(key)]) + key.encode() in file.read_bytes()
 
