@@ -3,6 +3,7 @@ import sys
 
 import polars as pl
 import pytest
+import wandb
 from PIL import Image
 
 from overparam.loggers.wandb_report import log_report
@@ -49,6 +50,7 @@ def test_the_figures_and_the_table_are_a_report_run_of_the_sweep(server, folder)
 def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server, folder):
     log(folder, mode="offline")
     log(folder, mode="offline")
+    wandb.teardown()  # its process writes the file, and may be behind
     (run,) = (folder / "report" / "wandb").glob("offline-run-*")
     subprocess.run(
         [sys.executable, "-m", "wandb", "sync", "--yes", str(run)],

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wandb
 
 from overparam.commands.report import main
 from overparam.runs.metrics import read_metrics
@@ -48,8 +49,6 @@ def assert_same(run, run_dir):
 
 @pytest.mark.parametrize("fault", [None, "dead", "slow", "500", "429", "drop"])
 def test_history_on_the_server_is_the_metrics_table(server, tmp_path, fault):
-    import wandb
-
     if fault == "dead":
         server.shutdown()
         server.socket.close()
@@ -69,8 +68,6 @@ def test_history_on_the_server_is_the_metrics_table(server, tmp_path, fault):
 
 @pytest.mark.parametrize("fault", ["slow", "500", "429", "drop"])
 def test_a_server_that_goes_in_the_middle_has_it_all_after_sync(server, tmp_path, fault, monkeypatch):
-    import wandb
-
     monkeypatch.setattr("overparam.loggers.wandb.RunLogger.close", closing(server, fault))
     summary = train(config(tmp_path))
     run_dir = tmp_path / "runs" / summary["identity"]
@@ -84,8 +81,6 @@ def test_a_server_that_goes_in_the_middle_has_it_all_after_sync(server, tmp_path
 def test_a_server_that_was_gone_for_good_has_each_row_once(
     server, tmp_path, environment, monkeypatch, capsys
 ):
-    import wandb
-
     from overparam.loggers.wandb import RunLogger
 
     log = RunLogger.log_metrics
@@ -116,6 +111,7 @@ def test_runs_that_logged_offline_are_sent_and_an_unreachable_server_is_one_line
     server, tmp_path, monkeypatch, capsys
 ):
     run_dir = tmp_path / "runs" / train(config(tmp_path, "logger.wandb.mode=offline"))["identity"]
+    wandb.teardown()  # what the end of a process does
     monkeypatch.setattr(sys, "argv", ["report.py", str(tmp_path / "runs"), "--sync"])
     server.fault = "drop"
     assert main() == 2
@@ -162,8 +158,6 @@ def test_a_killed_run_continues_its_own(server, tmp_path):
     class Killed(BaseException):
         pass
 
-    import wandb
-
     import overparam.training.run as training
 
     def killed(*_):
@@ -186,8 +180,6 @@ def test_a_point_that_an_agent_repeats_is_logged_as_the_agents_run(server, tmp_p
     first = train(config(tmp_path))
     environment.setenv("WANDB_SWEEP_ID", "s1")
     environment.setenv("WANDB_RUN_ID", "r1")
-    import wandb
-
     wandb.teardown()  # an agent starts a process for each point
     assert train(config(tmp_path)) == first
     assert_same(server.runs["r1"], tmp_path / "runs" / first["identity"])

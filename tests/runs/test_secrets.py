@@ -5,6 +5,7 @@ import subprocess
 
 import polars as pl
 import pytest
+import wandb
 
 from overparam.analysis.collect import collect
 from overparam.analysis.report import report
@@ -114,6 +115,7 @@ def test_nothing_that_a_run_leaves_holds_a_secret(environment, monkeypatch, smal
     cfg = small(*knobs)
     name = train(cfg)["identity"]
     report(tmp_path / "runs")
+    wandb.teardown()  # its process writes a file, and may be behind
     assert name == identity(resolve(cfg))
     assert holding(tmp_path, SECRET, TYPED) == []
     assert load(tmp_path / "runs" / name).cfg.data_source.password == SECRET  # where the variable is set
