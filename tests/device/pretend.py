@@ -252,6 +252,9 @@ class _Module:
     def get_device_name(self, device: Any = 0) -> str:
         return "Pretend 1"
 
+    def empty_cache(self) -> None:
+        pass
+
     def synchronize(self, device: Any = 0) -> None:
         _wait("synchronize")
 

@@ -140,6 +140,8 @@ def measure(parts: Parts, batch: int, precision: str, device: torch.device, fit:
                     raise
                 break
             members *= 2
+    del net, x
+    torch.get_device_module(device).empty_cache()  # for whoever trains, maybe another process
     return found
 
 
