@@ -19,7 +19,7 @@ def draw(results: list[Result], path: Path) -> None:
         axes.set_xticks(works[:: -(-len(works) // 4)], minor=False)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(title=result.title, xlabel=result.work, ylabel="seconds")
+        axes.set(title=result.title, xlabel=result.work, ylabel=result.seconds)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="x-small")
     path.parent.mkdir(parents=True, exist_ok=True)
