@@ -130,6 +130,7 @@ def plan(
         return [], alone
     if packing not in get_args(Packing):
         raise ConfigError(f"pack must be one of {', '.join(get_args(Packing))}, got {packing!r}")
+    speeds = speeds or Speeds()
     texts = {id(cfg): _family(cfg) for cfg in {id(cfg): cfg for cfg, _ in runs}.values()}
     families: dict[str, list[int]] = defaultdict(list)
     for index, (cfg, parts) in enumerate(runs):
@@ -154,9 +155,7 @@ def plan(
                 for rows in _by_padding([Row(row) for row in grid]):
                     most = len(rows)
                     if device is not None:
-                        most = _fastest_together(
-                            rows, cfg.trainer.precision, device, jobs, speeds or Speeds()
-                        )
+                        most = _fastest_together(rows, cfg.trainer.precision, device, jobs, speeds)
                     if most == 1 < len(rows):
                         alone["they train no faster together on this GPU, as measured"] += len(rows)
                     else:
@@ -322,10 +321,10 @@ def _fastest_together(
     rows: list[Row], precision: str, device: torch.device, jobs: int, speeds: Speeds
 ) -> int:
     """Return how many rows, of one run each, make the fastest pack, all of them of the size of the largest."""
-    if len(rows) == 1:
-        return 1
     widest = max(rows, key=lambda row: row.params).runs[0].parts
     fit = int(budget() / jobs // max(row.size for row in rows))
+    if min(fit, len(rows)) < 2:
+        return len(rows)  # there is nothing to choose
     return speeds.members(widest, max(row.batch for row in rows), precision, device, fit)
 
 
