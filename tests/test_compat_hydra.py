@@ -1,13 +1,16 @@
+import pickle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import MissingConfigException
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from overparam.compat_hydra import BASIC_LAUNCHER, compose_job, result_of
+from overparam.compat_hydra import BASIC_LAUNCHER, compose_job, keep_configs, result_of
 from overparam.sweeps.grid import Composer
 from tests.conftest import CONFIGS
 from tests.sweeps.conftest import composer
@@ -54,3 +57,25 @@ def test_the_result_of_a_job_is_what_it_returned_or_raised(capsys: Any) -> None:
         job.return_value = value
         assert result_of(job) is value
     assert capsys.readouterr().err == ""
+
+
+def test_configs_are_kept_as_they_are_wherever_a_loader_is_sent(composer: Composer, tmp_path: Path) -> None:
+    group = tmp_path / "augmentation"
+    group.mkdir()
+    (group / "weak.yaml").write_text("# @package mine.own\nstrength: 0.1\n")
+    (group / "empty.yaml").write_text("")
+    overrides = [f"hydra.searchpath=[file://{tmp_path}]", "+augmentation=weak"]
+    before, *rest = compose_job(composer.loader, composer.master, overrides)
+    options = composer.loader.get_group_options("model"), composer.loader.list_groups("")
+    keep_configs(composer.loader, [f"file://{tmp_path}"])
+    (group / "weak.yaml").write_text("strength: 0.9\n")
+    (group / "new.yaml").write_text("strength: 0.9\n")
+    for loader in (composer.loader, pickle.loads(pickle.dumps(composer.loader))):
+        after, *others = compose_job(loader, composer.master, overrides)
+        assert OmegaConf.to_yaml(after) == OmegaConf.to_yaml(before)
+        assert others == rest
+        assert (loader.get_group_options("model"), loader.list_groups("")) == options
+        assert compose_job(loader, composer.master, [overrides[0], "+augmentation=empty"])[0] is not None
+        with pytest.raises(MissingConfigException, match="Could not find 'augmentation/new'"):
+            compose_job(loader, composer.master, [overrides[0], "+augmentation=new"])
+    assert before.mine.own.strength == 0.1

@@ -4,13 +4,20 @@
 """
 
 import copy
+import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
 from hydra.core.utils import JobReturn
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 # The module of Hydra's default launcher, to tell that jobs run in this process; it has no public name.
@@ -79,6 +86,75 @@ def _load_sweep_config(
     OmegaConf.set_struct(cfg, True)
     OmegaConf.copy_cache(from_config=master, to_config=cfg)
     return cfg
+
+
+def keep_configs(loader: Any, searchpath: Sequence[str]) -> None:
+    """Have a loader compose from the config files as they are now, here and wherever it is sent to.
+
+    Every sweeper and launcher composes a trial by `load_sweep_config` when its turn comes, from what the loader's
+    `repository` finds then; neither that nor the folders' class, `FileConfigSource`, is documented.
+
+    Args:
+        loader: Hydra's own; it is changed.
+        searchpath: the folders of `hydra.searchpath`, which Hydra looks up anew for each trial.
+    """
+    loader.repository = _KeptConfigs(loader.config_search_path, searchpath)
+
+
+class _KeptFolder(FileConfigSource):
+    """A folder of configs as it was when this was made."""
+
+    def __init__(self, folder: Any) -> None:
+        super().__init__(folder.provider, folder.path)
+        root = Path(folder.path)
+        below = [(".", root), *((str(path.relative_to(root)), path) for path in root.rglob("*"))]
+        self.groups = {name for name, path in below if path.is_dir()}
+        self.texts = {name: path.read_text("utf-8") for name, path in below if name.endswith(".yaml")}
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        text = self.texts.get(self._normalize_file_name(config_path))
+        if text is None:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        header = self._get_header_dict(text[:512])
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(io.StringIO(text)), header)
+
+    def is_group(self, config_path: str) -> bool:
+        return str(Path(config_path)) in self.groups
+
+    def is_config(self, config_path: str) -> bool:
+        return self._normalize_file_name(config_path) in self.texts
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        found: list[str] = []
+        entries = {*self.texts, *self.groups - {"."}}
+        for entry in (Path(name) for name in entries if Path(name).parent == Path(config_path)):
+            self._list_add_result(found, str(entry), entry.name, results_filter)
+        return sorted(set(found))
+
+
+class _KeptConfigs(ConfigRepository):
+    """What a loader finds configs in, with every folder as it was at first."""
+
+    def __init__(self, path: ConfigSearchPath, more: Sequence[str]) -> None:
+        self.folders: dict[str, _KeptFolder] = {}
+        also = copy.deepcopy(path)
+        for folder in more:
+            also.append("hydra.searchpath", folder)
+        self.initialize_sources(also)
+        self.initialize_sources(path)
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        super().initialize_sources(config_search_path)
+        self.sources = [self._kept(source) for source in self.sources]
+
+    def _kept(self, source: Any) -> Any:
+        if source.scheme() != "file":  # Hydra imports its classes twice, so that isinstance is no help
+            return source
+        if source.path not in self.folders:
+            self.folders[source.path] = _KeptFolder(source)
+        kept = copy.copy(self.folders[source.path])
+        kept.provider = source.provider
+        return kept
 
 
 def result_of(job: JobReturn) -> Any:

@@ -16,7 +16,7 @@ from tests.bench import collecting, gpu, memory, pipeline, shares, shell, startu
 from tests.bench.pairs import DEVICE
 from tests.bench.plot import draw
 
-START, END, PLOT = "<!-- bench -->", "<!-- /bench -->", ".github/figures/bench.png"
+START, END, FIGURES = "<!-- bench -->", "<!-- /bench -->", Path(".github/figures")
 PARTS = {
     "shell": shell.run,
     "sweep": sweep.run,
@@ -26,18 +26,18 @@ PARTS = {
     "startup": startup.run,
     "collecting": collecting.run,
     "memory": memory.run,
+    "gpu": gpu.run,
 }
-if DEVICE.type == "cuda":
-    PARTS["gpu"] = gpu.run
+DEFAULT = ",".join(name for name in PARTS if name != "gpu" or DEVICE.type == "cuda")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts asked for, print their tables, and put them between the markers of a file, with a plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--short", action="store_true", help="a minute or two, to see that everything runs")
-    parser.add_argument("--only", default=",".join(PARTS), help="which parts, by name")
+    parser.add_argument("--only", default=DEFAULT, help="which parts, by name")
     parser.add_argument(
-        "--write", type=Path, help=f"a markdown file with the markers; the plot is {PLOT} beside it"
+        "--write", type=Path, help=f"a markdown file with the markers; plots go to {FIGURES} beside it"
     )
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
@@ -52,9 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
         lines += ["", *results[-1].table]
         print("\n" + "\n".join(results[-1].table), flush=True)
     if given.write:
-        if any(result.curves for result in results):
-            draw(results, given.write.parent / PLOT)
-            lines += ["", f"![How the seconds of every part grow with the work]({PLOT})"]
+        for figure in dict.fromkeys(result.figure for result in results if result.curves):
+            same = [result for result in results if result.figure == figure]
+            draw(same, given.write.parent / FIGURES / figure)
+            lines += ["", f"![How seconds grow with the work]({FIGURES / figure})"]
         before, _, rest = given.write.read_text().partition(START)
         _, _, after = rest.partition(END)
         given.write.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}")

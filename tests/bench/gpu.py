@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from overparam.training.build import assemble
 from tests.bench import sweep
-from tests.bench.pairs import DEVICE, Result, clock, middle, paired, ratio
+from tests.bench.pairs import ACCELERATOR, DEVICE, Result, clock, middle, paired, ratio
 from tests.bench.step import CASES, raw
 from tests.conftest import compose_config
 
@@ -96,7 +96,7 @@ def graphs(short: bool) -> list[str]:
     table = ["| one step, batch 128 | raw loop | CUDA graph / raw |", "|---|---|---|"]
     ways = {"raw loop": raw, "CUDA graph": graphed}
     for case, (overrides, steps) in CASES.items():
-        cfg = compose_config("logger=local", "trainer.accelerator=gpu", "data.batch_size=128", *overrides)
+        cfg = compose_config("logger=local", ACCELERATOR, "data.batch_size=128", *overrides)
         times = paired(ways, lambda way, c=cfg, n=steps: ways[way](c, n) / n, 1 if short else 5)  # type: ignore[misc]
         slower = ratio(times, "CUDA graph", "raw loop")
         table.append(f"| {case} | {1e3 * middle(times, 'raw loop'):.2f} ms | {slower:.2f} |")

@@ -45,6 +45,7 @@ class Result:
     title: str = ""
     work: str = ""  # what grows
     seconds: str = "seconds"
+    figure: str = "bench.png"  # which picture its curves are in
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # way -> (work, seconds)
 
     def add(self, way: str, work: float, seconds: float) -> None:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from overparam.data.module import PoolDataModule
 from overparam.packs.grouping import plan
 from overparam.packs.pack import train_pack
+from overparam.packs.speeds import Speeds
 from overparam.training.build import assemble
 from overparam.training.evaluation import log_spaced_steps
 from overparam.training.run import train
@@ -50,6 +51,7 @@ class Workload:
 
 
 uncounted = 0.0  # seconds that are not the workload's
+SPEEDS = Speeds()  # what the first repeat measures on a GPU, as a lab's first sweep does
 
 SMALL = (3, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 TEACHER = (
@@ -70,7 +72,7 @@ def packed(workload: Workload, folder: Path) -> None:
     cfgs = workload.configs(folder, "auto")
     parts = {cfg.model.width: assemble(cfg) for cfg in cfgs[:: workload.seeds]}
     runs = [(cfg, parts[cfg.model.width]) for cfg in cfgs]
-    packs, _ = plan(runs, "auto")
+    packs, _ = plan(runs, "auto", speeds=SPEEDS)
     together = {index for pack in packs for index in pack}
     for pack in packs:
         train_pack([runs[index][0] for index in pack])
@@ -198,7 +200,8 @@ def seconds(way: str, workload: Workload, ways: Mapping[str, Way] | None = None)
     torch.set_num_threads(THREADS)
     global uncounted
     uncounted = 0.0
-    measured = replace(workload, seeds=1, widths=workload.widths[1::4]) if way in SAMPLED else workload
+    sample = replace(workload, seeds=1, widths=workload.widths[1::4] or workload.widths[:1])
+    measured = sample if way in SAMPLED else workload
     with tempfile.TemporaryDirectory() as folder:
         started = clock()
         (ways or WAYS)[way](measured, Path(folder))

@@ -1,12 +1,13 @@
 """The benchmark itself runs and says what it measured; how fast anything is, no test asks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from PIL import Image
 
 from overparam.training.build import assemble
-from tests.bench import bare, collecting, memory, pipeline, shell, startup, step, sweep
-from tests.bench.__main__ import END, PLOT, START, main
+from tests.bench import bare, collecting, gpu, memory, pipeline, shell, startup, step, sweep
+from tests.bench.__main__ import END, FIGURES, START, main
 from tests.bench.pairs import paired, ratio
 from tests.conftest import compose_config
 
@@ -32,12 +33,16 @@ def test_every_part_fills_its_table_and_its_curve(tmp_path, monkeypatch, capsys)
         "| 250 | ",
         "| train.py --help | ",
         "| 20 | ",
+        "| runs in one job, a pack | ",
+        "| 10 | ",
     ]
     printed = capsys.readouterr().out
     for row in rows:
         assert row in text
         assert row in printed
-    assert Image.open(tmp_path / PLOT).width > 1000
+    assert Image.open(tmp_path / FIGURES / "bench.png").width > 1000
+    assert Image.open(tmp_path / FIGURES / "growth.png").width > 400
+    assert "(.github/figures/growth.png)" in text
 
 
 def test_the_commands_from_the_shell_and_the_loop_by_hand(monkeypatch, tmp_path):
@@ -55,6 +60,17 @@ def test_the_commands_from_the_shell_and_the_loop_by_hand(monkeypatch, tmp_path)
 def test_memory_of_a_pack_is_measured_against_its_estimate():
     row = memory.run(short=True).table[-1]
     assert 0.5 < float(row.split("|")[-2]) < 1.5
+
+
+def test_the_gpus_part_runs_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(gpu, "WORKLOADS", [replace(gpu.WORKLOADS[2], widths=(2,))])
+    monkeypatch.setattr(gpu, "ProcessPoolExecutor", lambda count, context: ThreadPoolExecutor(count))
+    head, _, row = gpu.run(short=True).table
+    assert [cell.strip() for cell in head.split("|")[2:-1]] == list(gpu.WAYS)
+    assert row.count("x |") == 3
+    monkeypatch.setattr(gpu, "graphed", step.raw)
+    monkeypatch.setattr(gpu, "CASES", {"MLP width 2": (("model.width=2",), 2)})
+    assert gpu.graphs(short=True)[-1].startswith("| MLP width 2 | ")
 
 
 def test_ratios_are_medians_of_repeats_measured_in_turn():

@@ -249,6 +249,15 @@ class _Module:
     def device_count(self) -> int:
         return 1
 
+    def get_device_name(self, device: Any = 0) -> str:
+        return "Pretend 1"
+
+    def empty_cache(self) -> None:
+        pass
+
+    def synchronize(self, device: Any = 0) -> None:
+        _wait("synchronize")
+
     def _is_in_bad_fork(self) -> bool:
         return False
 

@@ -11,6 +11,7 @@ from tests.conftest import read_json
 from tests.gate import Gate
 from tests.sweeps.conftest import CRASHING, Sweep, results
 from tests.sweeps.test_failures import REASONS, failures
+from tests.sweeps.test_faults import assert_a_hanging_run_fails
 
 pytestmark = [
     pytest.mark.engines,
@@ -39,6 +40,11 @@ def test_two_runs_share_each_gpu_and_every_way_to_fail_costs_one_run(
     assert "6 of 7 runs failed" in output.splitlines()[-1]
     devices = {read_json(path)["cuda_visible_devices"] for path in tmp_path.glob("r/*/provenance.json")}
     assert devices == {"0", "1"}
+
+
+def test_a_hanging_run_fails_and_the_others_go_on(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    places = ("hydra/launcher=ray_cluster", "hydra.launcher.ray.init.num_cpus=2")
+    assert_a_hanging_run_fails(sweep, tmp_path, *places)
 
 
 def test_ctrl_c_leaves_nothing_behind(sweep: Callable[..., Sweep], tmp_path: Path) -> None:

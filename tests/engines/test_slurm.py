@@ -22,6 +22,7 @@ from tests.sweeps.conftest import (
     results,
 )
 from tests.sweeps.test_failures import REASONS, failures
+from tests.sweeps.test_faults import assert_a_hanging_run_fails
 
 pytestmark = pytest.mark.engines
 
@@ -121,6 +122,13 @@ def test_every_way_to_fail_costs_one_run(sweep: Callable[..., Sweep], slurm: Clu
     for reason in REASONS.values():
         assert reason in output
     assert "6 of 7 runs failed" in output.splitlines()[-1]
+
+
+def test_a_hanging_run_fails_and_its_job_ends(
+    sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path
+) -> None:
+    assert_a_hanging_run_fails(sweep, tmp_path, *ON_SLURM, **slurm.environment)
+    until(lambda: not slurm.jobs("RUNNING,PENDING,COMPLETING"))
 
 
 def test_ctrl_c_cancels_the_jobs(sweep: Callable[..., Sweep], slurm: Cluster, tmp_path: Path) -> None:

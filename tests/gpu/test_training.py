@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from overparam.packs.pack import train_pack
+from overparam.packs.speeds import Speeds
 from overparam.runs.identity import run_directory
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
@@ -83,6 +84,18 @@ def test_members_of_a_pack_equal_their_runs_alone_in_float64(compose, tmp_path, 
         train(solo)
         for ours, theirs in zip(metrics(cfg), metrics(solo), strict=True):
             assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9, nan_ok=True)
+
+
+def test_how_many_train_fastest_together_is_measured_once(compose, tmp_path):
+    parts, device = assemble(compose(*NETWORKS["cnn"])), torch.device("cuda")
+    first, second = (Speeds(file=tmp_path / "speeds.json") for _ in range(2))
+    best = first.members(parts, 16, "32-true", device, 64)
+    assert second.members(parts, 16, "32-true", device, 64) == best
+    assert first.recorded == second.recorded
+    ((kind, seconds),) = first.recorded.items()
+    assert kind.startswith(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CNN ")
+    assert len(seconds) >= 4
+    assert 0 < seconds[best] <= seconds[1]
 
 
 IMAGES = [*NETWORKS["cnn"], "data.crop=1", "data.flip=true"]

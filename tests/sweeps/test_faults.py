@@ -15,7 +15,15 @@ import pytest
 from overparam.analysis import report as reporting
 from overparam.analysis.stamps import is_reported
 from overparam.runs.identity import run_directory
-from overparam.runs.state import AlreadyRunning, RunDied, State, read_failure, record_failure, state
+from overparam.runs.state import (
+    AlreadyRunning,
+    RunDied,
+    State,
+    is_locked,
+    read_failure,
+    record_failure,
+    state,
+)
 from overparam.runs.summary import read_summary, whole
 from overparam.sweeps.pool import run_all
 from overparam.training.run import train
@@ -47,18 +55,26 @@ def test_a_job_that_takes_too_long_is_killed() -> None:
     assert deaths == ["job: it took longer than 0.1 seconds, hydra.sweeper.max_run_seconds"]
 
 
-def test_a_hanging_run_fails_and_the_others_go_on(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
-    hanging = sweep(
-        "name=h", *HANGING, *LOCAL, "hydra.sweeper.max_run_seconds=60"
-    )  # the other run takes less, whatever the load
+def assert_a_hanging_run_fails(
+    sweep: Callable[..., Sweep], logs: Path, *places: str, **environment: str
+) -> None:
+    """Train a run that hangs and one that does not, and check that the limit ends the first and it alone."""
+    limit = "hydra.sweeper.max_run_seconds=60"  # the other run takes less, whatever the load
+    hanging = sweep("name=h", *HANGING, *places, limit, **environment)
     code, output = hanging.run()
     assert code == 2, output
-    (run_dir,) = [path.parent for path in tmp_path.glob("h/*/failure.json")]
+    (run_dir,) = [path.parent for path in logs.glob("h/*/failure.json")]
     failure = read_failure(run_dir)
     assert failure is not None
     assert failure.reason == "it took longer than 60 seconds, hydra.sweeper.max_run_seconds"
-    assert len(results(tmp_path / "h")) == 1
+    assert failure.attempts == 1
+    assert len(results(logs / "h")) == 1
+    assert not is_locked(run_dir)
     hanging.wait_for_all()
+
+
+def test_a_hanging_run_fails_and_the_others_go_on(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
+    assert_a_hanging_run_fails(sweep, tmp_path, *LOCAL)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from overparam.packs.exact import (
 from overparam.packs.memory import Footprint, budget, footprint
 from overparam.packs.rows import PackKey, arrange, pack_key
 from overparam.packs.side_by_side import runs_side_by_side
+from overparam.packs.speeds import Speeds, gpu
 from overparam.runs.choices import CHOICES
 from overparam.training.build import Parts
 from overparam.training.fused import UNSEEN
@@ -113,6 +114,7 @@ def plan(
     packing: Packing,
     jobs: int = 1,
     seeds: Sequence[Mapping[str, int]] = (),
+    speeds: Speeds | None = None,
 ) -> tuple[list[list[int]], Counter[str]]:
     """Return packs of two and more runs, as indices into `runs`, and why the others run alone, counted.
 
@@ -121,12 +123,14 @@ def plan(
         packing: "auto" packs what pays on this device, "all" whatever can be packed, "off" nothing.
         jobs: how many packs may run on this machine at once; each takes its share of the memory.
         seeds: the seeds of each run by dotted key, if its config does not say them.
+        speeds: what was measured on GPUs, for "auto"; what it lacks is measured.
     """
     alone: Counter[str] = Counter()
     if packing == "off":
         return [], alone
     if packing not in get_args(Packing):
         raise ConfigError(f"pack must be one of {', '.join(get_args(Packing))}, got {packing!r}")
+    speeds = speeds or Speeds()
     texts = {id(cfg): _family(cfg) for cfg in {id(cfg): cfg for cfg, _ in runs}.values()}
     families: dict[str, list[int]] = defaultdict(list)
     for index, (cfg, parts) in enumerate(runs):
@@ -143,11 +147,19 @@ def plan(
         if reason is not None:
             alone[reason] += len(indices)
             continue
-        side_by_side = runs_side_by_side(without_memory(runs[indices[0]][1].build_net))
+        cfg, parts = runs[indices[0]]
+        side_by_side = runs_side_by_side(without_memory(parts.build_net))
+        device = None if side_by_side or packing == "all" else gpu(cfg.trainer.accelerator)
         for same in _alike(_candidates(runs, indices, seeds)):
             for grid in arrange(same, lambda candidate: candidate.key, side_by_side):
                 for rows in _by_padding([Row(row) for row in grid]):
-                    packs += _by_memory(rows, budget() / jobs)
+                    most = len(rows)
+                    if device is not None:
+                        most = _fastest_together(rows, cfg.trainer.precision, device, jobs, speeds)
+                    if most == 1 < len(rows):
+                        alone["they train no faster together on this GPU, as measured"] += len(rows)
+                    else:
+                        packs += _by_memory(rows, budget() / jobs, most)
     alone["no other run to be trained with"] += sum(len(runs_of(pack)) == 1 for pack in packs)
     packs = [pack for pack in packs if len(runs_of(pack)) > 1]
     while packs and len(packs) < jobs and len(runs_of(longest := max(packs, key=_cost))) > 3:
@@ -232,7 +244,7 @@ def _why_not_packable(cfg: DictConfig, parts: Parts, packing: Packing) -> str | 
         return "packs hold float64 numbers, which a Mac's GPU lacks (trainer.accelerator=cpu has them)"
     if cfg.compile or cfg.channels_last:
         return "they are compiled, or in channels-last order"
-    on_cpu = cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available()
+    on_cpu = gpu(cfg.trainer.accelerator) is None
     has_convolutions = any(isinstance(layer, CONVOLUTIONS) for layer in module.net.modules())
     if packing == "auto" and on_cpu and has_convolutions:
         return "convolutions run no faster in a pack on a CPU"
@@ -305,12 +317,26 @@ def _by_padding(rows: list[Row]) -> list[list[Row]]:
     return groups
 
 
-def _by_memory(rows: list[Row], available: float) -> list[list[Row]]:
-    """Split rows into as few packs of about equal size as fit the memory; a row too large for it is halved."""
-    most = int(available // max(row.size for row in rows))
-    if most < 1 and len(rows[0].runs) > 1:
-        return [pack for half in _columns(rows) for pack in _by_memory(half, available)]
-    count = -(-len(rows) // max(most, 1))
+def _fastest_together(
+    rows: list[Row], precision: str, device: torch.device, jobs: int, speeds: Speeds
+) -> int:
+    """Return how many rows, of one run each, make the fastest pack, all of them of the size of the largest."""
+    widest = max(rows, key=lambda row: row.params).runs[0].parts
+    fit = int(budget() / jobs // max(row.size for row in rows))
+    if min(fit, len(rows)) < 2:
+        return len(rows)  # there is nothing to choose
+    return speeds.members(widest, max(row.batch for row in rows), precision, device, fit)
+
+
+def _by_memory(rows: list[Row], available: float, most: int) -> list[list[Row]]:
+    """Split rows into as few packs of about equal size, `most` rows or fewer, as fit the memory.
+
+    A row too large for it is halved.
+    """
+    fit = int(available // max(row.size for row in rows))
+    if fit < 1 and len(rows[0].runs) > 1:
+        return [pack for half in _columns(rows) for pack in _by_memory(half, available, most)]
+    count = -(-len(rows) // max(min(fit, most), 1))
     return [rows[i * len(rows) // count : (i + 1) * len(rows) // count] for i in range(count)]
 
 

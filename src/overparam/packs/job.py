@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from overparam.errors import ConfigError
 from overparam.locks import locked
 from overparam.packs.grouping import plan
-from overparam.packs.record import Recorded, read_packs, write_packs
+from overparam.packs.record import Recorded, read_packs, read_speeds, write_packs
+from overparam.packs.speeds import KEPT, Speeds
 from overparam.runs.identity import run_directory
 from overparam.runs.state import CHECKPOINT, AlreadyRunning, RunFailed, has_diverged
 from overparam.sweeps.grid import Run
@@ -74,13 +75,16 @@ def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer
         packs = read_packs(folder)
         known = {name for pack in packs for name in pack.runs}
         if new := [run for run in todo if run.identity not in known]:
-            packs += _new_packs(new, parts, offer)
-            write_packs(folder, packs)
+            speeds = Speeds(read_speeds(folder), folder.parent / KEPT)
+            packs += _new_packs(new, parts, offer, speeds)
+            write_packs(folder, packs, speeds.recorded)
     names = {run.identity for run in todo}
     return [pack for pack in packs if not names.isdisjoint(pack.runs)]
 
 
-def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
+def _new_packs(
+    runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer, speeds: Speeds
+) -> list[Recorded]:
     untouched = [run for run in runs if not (run.directory / CHECKPOINT).exists()]  # others have begun alone
     like = {
         kind: run.cfg for kind, run in {run.kind: run for run in untouched}.items()
@@ -91,7 +95,7 @@ def _new_packs(runs: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -
     if untouched:
         made_of = [parts[run.directory] for run in untouched]
         seeds = [run.seeds for run in untouched]
-        packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots, seeds)
+        packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots, seeds, speeds)
         alone += others
     for reason, count in (+alone).items():
         log.info("%d runs are trained alone: %s", count, reason)

@@ -6,10 +6,11 @@ what is left of it is trained as that pack again; a larger grid adds packs and t
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from overparam.packs.speeds import ByMembers, by_members
 from overparam.runs.damage import read_object, set_file_aside, what_is_wrong
 from overparam.runs.summary import write_json
 
@@ -43,6 +44,17 @@ def read_packs(folder: Path) -> list[Recorded]:
         return []
 
 
-def write_packs(folder: Path, packs: Sequence[Recorded]) -> None:
-    """Write the packs of a sweep's folder."""
-    write_json(folder / PACKS, {"packs": [asdict(pack) for pack in packs]})
+def read_speeds(folder: Path) -> dict[str, ByMembers]:
+    """Return what was measured when the packs of a sweep's folder were decided, see `packs.speeds`."""
+    try:
+        return {
+            kind: by_members(found) for kind, found in read_object(folder / PACKS).get("speeds", {}).items()
+        }
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return {}  # of a damaged file `read_packs` speaks
+
+
+def write_packs(folder: Path, packs: Sequence[Recorded], speeds: Mapping[str, ByMembers]) -> None:
+    """Write the packs of a sweep's folder, and what they were decided by."""
+    measured = {"speeds": dict(speeds)} if speeds else {}
+    write_json(folder / PACKS, {"packs": [asdict(pack) for pack in packs], **measured})

@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,12 @@ def untracked_sources(names: Iterable[str]) -> dict[str, str]:
 
     In use are modules that this process has imported, the lab's package, and the files of `sources`, by name.
     """
-    loaded = {str(getattr(module, "__file__", "")) for module in list(sys.modules.values())}
+    loaded = frozenset(str(getattr(module, "__file__", "")) for module in list(sys.modules.values()))
+    return dict(_untracked(loaded, frozenset(names)))
+
+
+@lru_cache(maxsize=8)  # the members of a pack ask it one after the other, and importing code is rare by then
+def _untracked(loaded: frozenset[str], names: frozenset[str]) -> dict[str, str]:
     files = {Path(file).resolve() for file in loaded if file.endswith(".py") and not _is_installed(file)}
     files |= {found[1].resolve() for name in names if (found := _found(name.removesuffix(".py").split("/")))}
     files |= {file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] not in AFTERWARDS}
