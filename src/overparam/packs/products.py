@@ -84,7 +84,7 @@ class OwnUnits(torch.autograd.Function):
         ctx.shapes, ctx.rectified = shapes, rectified
         rows, samples = len(units), units.shape[2]
         factors = zip(_weights(weight, shapes), _units(units, shapes), strict=True)
-        outputs = torch.cat([_product(w, h.mT).view(rows, -1, samples) for w, h in factors], 1)
+        outputs = torch.cat([product(w, h.mT).view(rows, -1, samples) for w, h in factors], 1)
         outputs += bias.unsqueeze(2)
         return outputs.relu_() if rectify else outputs
 
@@ -96,7 +96,7 @@ class OwnUnits(torch.autograd.Function):
         swapped = [(count, inputs, outputs) for count, outputs, inputs in ctx.shapes]
         slopes, before = _units(gradient, swapped), _units(units, ctx.shapes)
         factors = zip(slopes, before, strict=True)
-        of_weight = torch.cat([_product(slope, h).view(len(weight), -1) for slope, h in factors], 1)
+        of_weight = torch.cat([product(slope, h).view(len(weight), -1) for slope, h in factors], 1)
         of_units = _spread(
             [w.mT for w in _weights(weight, ctx.shapes)], [slope.mT for slope in slopes], units
         )
@@ -111,7 +111,7 @@ def _pays(left: Tensor, right: Tensor) -> bool:
     return size >= WORTH_A_CALL and compat.has_onednn_product(left)
 
 
-def _product(left: Tensor, right: Tensor) -> Tensor:
+def product(left: Tensor, right: Tensor) -> Tensor:
     """Return the products of [M, m, k] and the transposes of [M, n, k], [M, m, n]."""
     if _pays(left, right):
         return torch.stack([compat.onednn_product(a, b) for a, b in zip(left, right, strict=True)])
@@ -122,8 +122,8 @@ def _spread(lefts: Sequence[Tensor], rights: Sequence[Tensor], like: Tensor) -> 
     """Return the products of all shapes side by side, as the units `like` [R, units of all MLPs, B] are."""
     rows, samples = len(like), like.shape[2]
     if not any(map(_pays, lefts, rights)):
-        products = map(_product, lefts, rights)
-        return torch.cat([product.view(rows, -1, samples) for product in products], 1)
+        of_shapes = map(product, lefts, rights)
+        return torch.cat([each.view(rows, -1, samples) for each in of_shapes], 1)
     whole = torch.empty_like(like)
     sizes = [len(left) // rows * left.shape[1] for left in lefts]
     for left, right, place in zip(lefts, rights, whole.split(sizes, 1), strict=True):
@@ -132,7 +132,7 @@ def _spread(lefts: Sequence[Tensor], rights: Sequence[Tensor], like: Tensor) -> 
             for i, (a, b) in enumerate(zip(left, right, strict=True)):
                 places[divmod(i, places.shape[1])] = compat.onednn_product(a, b)
         else:
-            places.copy_(_product(left, right).view(places.shape))
+            places.copy_(product(left, right).view(places.shape))
     return whole
 
 
