@@ -185,3 +185,15 @@ def test_what_lightning_refuses_is_told_from_faults(interval):
         trainer.fit(module, [torch.ones(1, 1, 2)])
     assert compat.is_refused_by_lightning(refused.value)
     assert not compat.is_refused_by_lightning(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.skipif(not compat.has_onednn_product(torch.ones(1)), reason="of CPUs with AVX-512")
+def test_onednn_multiplies_float32_in_full_precision_whatever_the_layout():
+    left, right = torch.randn(37, 129), torch.randn(21, 129)
+    exact = left.double() @ right.double().T
+    for transposed_left in (left, left.T.contiguous().T):
+        for transposed_right in (right, right.T.contiguous().T):
+            found = compat.onednn_product(transposed_left, transposed_right)
+            assert found.is_contiguous()
+            torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-4)  # bfloat16 is off by 0.1
+    assert not compat.has_onednn_product(left.double())

@@ -106,18 +106,24 @@ class LocalLauncher(Launcher):
 
         return gpus_per_run(self.runs_per_gpu)
 
+    def expect_runs(self) -> None:
+        """See `sweeps.offer.Offer`."""
+        from overparam.sweeps.worker import import_ahead
+
+        import_ahead("overparam.packs.pack")
+
     def environments(self) -> list[dict[str, str]]:
         """Return the environment variables of each device slot."""
         from overparam.sweeps.slots import cpu_count, gpu_slots, visible_gpus
+        from overparam.sweeps.worker import ONE_THREAD
 
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         devices = visible_gpus() if self.devices is None else list(self.devices)
         if devices:
             visible = gpu_slots(devices, self.runs_per_gpu)
         else:
             count = cpu_count() // self.config.cpu_threads if self.cpu_slots is None else self.cpu_slots
             visible = [""] * max(count, 1)  # cpu_threads may be more than the cores
-        return [{**one_thread, "CUDA_VISIBLE_DEVICES": names} for names in visible]
+        return [{**ONE_THREAD, "CUDA_VISIBLE_DEVICES": names} for names in visible]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; the result of one that fails is its exception."""

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import torch
 
 from overparam.packs.module import PackModule
+from overparam.packs.products import product
 from overparam.training.build import assemble
 from overparam.training.evaluation import Evaluation, log_spaced_steps
 from tests.bench import sweep
@@ -59,14 +60,14 @@ def _once(samples: int, first: torch.Tensor, readouts: list[torch.Tensor], backw
     outputs = [torch.randn(len(w), w.shape[1], samples, device=DEVICE) for w in readouts]
 
     def multiply() -> None:
-        torch.bmm(first, x.transpose(1, 2))
+        product(first, x)
         for weight, inputs, gradient in zip(readouts, units, outputs, strict=True):
-            torch.bmm(weight, inputs)
+            product(weight, inputs.mT)
             if backward:
-                torch.bmm(gradient, inputs.transpose(1, 2))
-                torch.bmm(weight.transpose(1, 2), gradient)
+                product(gradient, inputs)
+                product(weight.mT, gradient.mT)
         if backward:
-            torch.bmm(hidden, x)
+            product(hidden, x.mT)
 
     return _per_call(multiply)
 

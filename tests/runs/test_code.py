@@ -28,7 +28,7 @@ def afresh() -> Iterator[Callable[[], None]]:
     """What a process knows of the code, it knows for good; calling this stands for a new process."""
 
     def forget() -> None:
-        for function in (ask_git.ask, code._hash, code._file_of, code._difference):
+        for function in (ask_git.ask, code._hash, code._file_of, code._difference, code._untracked):
             function.cache_clear()
 
     forget()

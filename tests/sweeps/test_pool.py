@@ -9,6 +9,7 @@ from overparam.errors import ConfigError
 from overparam.runs.state import RunDied, RunFailed
 from overparam.sweeps.pool import run_all
 from overparam.sweeps.slots import gpu_slots
+from overparam.sweeps.worker import Worker
 from tests.gate import until
 
 
@@ -80,3 +81,15 @@ def test_impossible_fractions_are_refused(runs_per_gpu: float) -> None:
 def test_a_run_cannot_take_more_gpus_than_there_are() -> None:
     with pytest.raises(ConfigError, match="gives a run 2 GPUs, and there are 1"):
         gpu_slots([0], 0.5)
+
+
+def test_a_worker_has_the_environment_of_now_whatever_it_is_forked_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for now in ("first", "second"):
+        monkeypatch.setenv("OVERPARAM_SEEN", now)
+        worker = Worker(os.getenv, {"OVERPARAM_SLOT": now})
+        for name in ("OVERPARAM_SEEN", "OVERPARAM_SLOT"):
+            worker.send(name)
+            assert worker.receive() == now
+        worker.stop()

@@ -1,20 +1,16 @@
 """MLPs of any widths side by side: as few and as large matrix products as their shapes allow."""
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from overparam.models.mlp import MLP, ScaledLinear
+from overparam.packs.products import OwnUnits, Shapes, SharedInputs
 
 ELEMENTWISE = (nn.Identity, nn.ReLU, nn.GELU, nn.Tanh)
-# Of equal linear layers next to each other: how many there are, their outputs, their inputs.
-Shapes = list[tuple[int, int, int]]
 
 
 def runs_side_by_side(net: nn.Module) -> bool:
@@ -70,20 +66,23 @@ class SideBySide(nn.Module):
             numbers: each parameter and buffer by its name in an MLP, [R, numbers of all columns]; running
                 statistics are updated in place.
         """
-        hidden, is_shared = x.flatten(2).transpose(1, 2), True  # [R, d, B]
-        for name, layer, shapes in self._layers:
+        hidden, is_shared, rectified = x.flatten(2).mT, True, False  # [R, d, B]
+        following = [type(layer) for _, layer, _ in self._layers[1:]]
+        for (name, layer, shapes), after in zip(self._layers, [*following, None], strict=True):
             if isinstance(layer, nn.Linear):
                 weight = self._scaled(f"{name}.weight", numbers)
-                bias = self._scaled(f"{name}.bias", numbers).unsqueeze(2)
+                bias = self._scaled(f"{name}.bias", numbers)
+                rectify = after is nn.ReLU
                 if is_shared:
-                    hidden = torch.baddbmm(bias, weight.reshape(len(x), -1, layer.in_features), hidden)
+                    weight = weight.reshape(len(x), -1, layer.in_features)
+                    hidden = SharedInputs.apply(weight, bias, hidden.mT, rectify)
                 else:
-                    hidden = OwnUnits.apply(weight, hidden, shapes).add_(bias)
-                is_shared = False
+                    hidden = OwnUnits.apply(weight, bias, hidden, shapes, rectified, rectify)
+                is_shared, rectified = False, rectify
             elif isinstance(layer, nn.BatchNorm1d):
                 hidden = self._batch_norm(name, layer, numbers, hidden)
             elif isinstance(layer, nn.ReLU) and not is_shared:
-                hidden = hidden.relu_()  # no gradient needs its input; the batch itself must not change
+                hidden = hidden if rectified else hidden.relu_()  # no gradient needs what a norm returned
             elif not isinstance(layer, nn.Flatten):
                 hidden = layer(hidden)
         return hidden.reshape(len(x) * self.columns, -1, hidden.shape[2])
@@ -110,51 +109,6 @@ class SideBySide(nn.Module):
         return normalized.view(hidden.shape)
 
 
-class OwnUnits(torch.autograd.Function):
-    """The products of each MLP's weights with its own units, one matrix product for all MLPs of a shape.
-
-    Its gradient is written out, which spares small MLPs autograd's record of every split and product.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, hidden: Tensor, shapes: Shapes) -> Tensor:
-        """Return [R, outputs of all MLPs, B] for weights [R, numbers of all MLPs] and units [R, units, B]."""
-        ctx.save_for_backward(weight, hidden)
-        ctx.shapes = shapes
-        factors = zip(_weights(weight, shapes), _inputs(hidden, shapes), strict=True)
-        return _together([torch.bmm(w, h) for w, h in factors], hidden)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients of weights and units."""
-        weight, hidden = ctx.saved_tensors
-        swapped = [(count, inputs, outputs) for count, outputs, inputs in ctx.shapes]
-        slopes, inputs = _inputs(gradient, swapped), _inputs(hidden, ctx.shapes)
-        of_weights = [torch.bmm(g, h.mT).view(len(weight), -1) for g, h in zip(slopes, inputs, strict=True)]
-        weights = _weights(weight, ctx.shapes)
-        of_units = [torch.bmm(w.mT, g) for w, g in zip(weights, slopes, strict=True)]
-        return torch.cat(of_weights, 1), _together(of_units, hidden), None
-
-
 def _shapes(layers: Sequence[nn.Module]) -> Shapes:
     of_each = (layer.weight.shape for layer in layers if isinstance(layer, nn.Linear))
     return [(len(list(same)), *shape) for shape, same in groupby(of_each)]
-
-
-def _weights(weight: Tensor, shapes: Shapes) -> list[Tensor]:
-    """Split [R, numbers of all MLPs] into the matrices [R * count, outputs, inputs] of each shape."""
-    pieces = weight.split([math.prod(shape) for shape in shapes], 1)
-    return [piece.reshape(-1, *shape[1:]) for piece, shape in zip(pieces, shapes, strict=True)]
-
-
-def _inputs(hidden: Tensor, shapes: Shapes) -> list[Tensor]:
-    """Split [R, inputs of all MLPs, B] into the matrices [R * count, inputs, B] of each shape."""
-    pieces = hidden.split([count * inputs for count, _, inputs in shapes], 1)
-    samples = hidden.shape[2]
-    return [piece.reshape(-1, shape[2], samples) for piece, shape in zip(pieces, shapes, strict=True)]
-
-
-def _together(products: Sequence[Tensor], hidden: Tensor) -> Tensor:
-    rows, samples = len(hidden), hidden.shape[2]
-    return torch.cat([product.view(rows, -1, samples) for product in products], 1)

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from overparam.runs import git
 from overparam.runs.damage import damage, read_object
-from overparam.runs.identity import resolved_values
+from overparam.runs.identity import counts
 from overparam.runs.state import REPLACED, set_aside
 from overparam.runs.summary import read_summary
 
@@ -63,16 +63,16 @@ def untracked_sources(names: Iterable[str]) -> dict[str, str]:
     In use are modules that this process has imported, the lab's package, and the files of `sources`, by name.
     """
     loaded = frozenset(str(getattr(module, "__file__", "")) for module in list(sys.modules.values()))
-    return dict(_untracked(loaded, frozenset(names)))
+    return dict(_untracked(loaded, frozenset(names), tuple(_repositories())))
 
 
 @lru_cache(maxsize=8)  # the members of a pack ask it one after the other, and importing code is rare by then
-def _untracked(loaded: frozenset[str], names: frozenset[str]) -> dict[str, str]:
+def _untracked(loaded: frozenset[str], names: frozenset[str], folders: tuple[Path, ...]) -> dict[str, str]:
     files = {Path(file).resolve() for file in loaded if file.endswith(".py") and not _is_installed(file)}
     files |= {found[1].resolve() for name in names if (found := _found(name.removesuffix(".py").split("/")))}
     files |= {file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] not in AFTERWARDS}
     hashes = {}
-    for folder in _repositories():
+    for folder in folders:
         top, known = Path(git.top(folder) or folder), git.tracked(folder)
         for file in files:
             if file.is_relative_to(top) and file.is_file():
@@ -98,7 +98,11 @@ def sources(cfg: DictConfig) -> dict[str, str]:
     These are the source files outside site-packages of every `_target_` that is part of the run's identity, by their
     paths below the folder that Python finds them in. Nothing is imported.
     """
-    files = {_file_of(target) for target in _targets(resolved_values(cfg, only_counting=True))} - {None}
+    parts = {key: cfg[key] for key in cfg if key != "hydra" and counts(str(key))}
+    plain = (
+        OmegaConf.to_container(part, resolve=True) for part in parts.values() if OmegaConf.is_config(part)
+    )
+    files = {_file_of(target) for part in plain for target in _targets(part)} - {None}
     return {name: digest for name in sorted({PACKAGE.name, *map(str, files)}) if (digest := _hash(name))}
 
 

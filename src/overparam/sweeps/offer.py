@@ -58,6 +58,10 @@ class Offer:
         """Why no run would ever start, or None."""
         return self._said("obstacle", None)
 
+    def expect_runs(self) -> None:
+        """Have it begin with what takes long and runs will need, while they are being checked."""
+        self._said("expect_runs", lambda: None)()
+
     def cancel(self) -> None:
         """End the jobs that are still there after Ctrl-C."""
         self._said("cancel", lambda: None)()

@@ -115,6 +115,8 @@ def run_sweep(
     given_up = f", {len(failed)} given up" if failed else ""
     offer = Offer(launcher)
     check_limit(master.hydra.sweeper.get("max_run_seconds"), offer)
+    if todo:
+        offer.expect_runs()
     parts = check(todo, offer) if todo else {}
     log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
     results: list[Any] = []

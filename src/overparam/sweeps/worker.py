@@ -10,7 +10,39 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from overparam.errors import TERMINATED, Terminated
+from overparam.machine import can_fork
 from overparam.runs.state import AlreadyRunning, Diverged, RunDied, RunFailed, RunStopped, describe
+from overparam.sweeps.slots import visible_gpus
+
+# What libraries of linear algebra read when they are imported.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+def import_ahead(module: str) -> None:
+    """Have the workers of this process forked from one that has imported `module`, and is at it when this returns.
+
+    So it takes one process's time, beside this one, and not every worker's. Where there are GPUs it does nothing: what
+    is imported may have asked for them, and a forked process could not use them then.
+    """
+    if not _forks():
+        return
+    from multiprocessing import forkserver  # not on Windows
+
+    forkserver.set_forkserver_preload([module])
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+def _forks(gpus: str | None = None) -> bool:
+    """Return whether a worker is forked, given its CUDA_VISIBLE_DEVICES."""
+    return can_fork() and not gpus and not visible_gpus()
 
 
 class Worker:
@@ -24,8 +56,11 @@ class Worker:
     """
 
     def __init__(self, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
-        context = multiprocessing.get_context("spawn")
+        context: Any = multiprocessing.get_context(
+            "forkserver" if _forks(environment.get("CUDA_VISIBLE_DEVICES")) else "spawn"
+        )
         self.connection, theirs = context.Pipe()
+        environment = {**os.environ, **environment}  # what a worker is forked from has that of its own start
         self.process = context.Process(target=_serve, args=(theirs, function, environment))
         self.process.start()
         theirs.close()
@@ -77,6 +112,7 @@ def death(exit_code: int) -> str:
 
 
 def _serve(connection: Connection, function: Callable[[Any], Any], environment: dict[str, str]) -> None:
+    os.environ.clear()
     os.environ.update(environment)
     for warning in ("SIGINT", "SIGUSR1", "SIGUSR2"):
         if hasattr(signal, warning):  # Windows has the first alone
