@@ -18,9 +18,6 @@ from overparam.runs.identity import flat_values
 from overparam.training.build import build_data
 
 SEED_KEYS = ("seed", "data.seed", "data.order_seed")
-
-
-SEED_KEYS = ("seed", "data.seed", "data.order_seed")
 OF_DATA = ("data.seed", "data.order_seed")
 
 
