@@ -33,7 +33,8 @@ A claim is a file of [configs/claim/](configs/claim/): where its numbers come fr
 each effect. An effect holds if its whole 95% interval over seeds is within the bounds, does not hold if the whole is
 outside, and is inconclusive otherwise; a claim that two numbers are equal has two bounds, for the signed mean. A claim
 holds if all its effects do, and does not hold if one does not. All of this is about small networks on small data:
-elsewhere a claim may fare otherwise.
+elsewhere a claim may fare otherwise. What texts say of overparameterized networks, sentence by sentence, and which row
+tests it: [statements.md](.github/docs/statements.md).
 
 An interval is Student's for a fixed number of seeds, or, where it says "any time", a confidence sequence (Wang &
 Ramdas 2024): seeds are added until it decides, which does not bias it, and the effects that do not hold are found by

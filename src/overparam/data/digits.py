@@ -21,8 +21,8 @@ class Digits(PoolDataModule):
 
     Args:
         classes: keep only these digits, as classes 0, 1, ... in this order; None is all ten.
-        resplit: whether `seed` draws which images are the test set, and which the pool; two seeds' pools then share two
-            thirds of their images. False: both are the same for every seed.
+        resplit: whether `seed` draws which images are the test set, and which the pool: two seeds' pools share two
+            thirds of their images, which are standardized by those of all, to be the same numbers for every seed.
         common: see `PoolDataModule`.
 
     Raises:
@@ -32,7 +32,7 @@ class Digits(PoolDataModule):
     def __init__(
         self, *, classes: Sequence[NonNegativeInt] | None = None, resplit: bool = False, **common: Any
     ) -> None:
-        self.split_seed = common.get("seed", 0) if resplit else 0
+        self.resplit, self.split_seed = resplit, common.get("seed", 0) if resplit else 0
         self.classes = list(range(10) if classes is None else classes)
         if len(set(self.classes)) < max(2, len(self.classes)) or not set(self.classes) <= set(range(10)):
             raise ValueError(f"data.classes must be two or more different digits, got {self.classes}")
@@ -43,7 +43,8 @@ class Digits(PoolDataModule):
         """Return the standardized images and their classes."""
         pool, test = _split(self.split_seed)
         x = torch.from_numpy(_digits().images).float().unsqueeze(1) / 16
-        x = (x - x[pool].mean()) / x[pool].std()
+        scale = x if self.resplit else x[pool]
+        x = (x - scale.mean()) / scale.std()
         self.black = float(x.min())
         y = torch.from_numpy(_digits().target).long()
         pool, test = pool[self._kept(pool)], test[self._kept(test)]
