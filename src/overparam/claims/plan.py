@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from overparam.claims import intervals, verdict
+from overparam.claims import intervals, sampling, verdict
 from overparam.claims.claim import Claim
 from overparam.claims.trained import Setup, compose_study, plan_sweeps
 from overparam.errors import ConfigError
 from overparam.runs.code import own_file, sources
 from overparam.sweeps.grid import Run
 
-JUDGES = (intervals.__name__, verdict.__name__)
+JUDGES = (intervals.__name__, sampling.__name__, verdict.__name__)
 
 
 def planned_runs(claim: Claim, setup: Setup) -> list[Run]:

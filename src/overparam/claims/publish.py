@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from overparam.claims.claim import Claim, claim_files, load_claim
+from overparam.claims.covers import covers
 from overparam.claims.ledger import (
     ENTRIES,
     Entry,
@@ -18,6 +19,7 @@ from overparam.claims.ledger import (
     replaced_lines,
     table_lines,
 )
+from overparam.claims.trained import Setup
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
 from overparam.runs.summary import whole
@@ -41,7 +43,9 @@ Ramdas 2024): seeds are added until it decides, which does not bias it, and the 
 Holm's method, so that many effects do not fail a claim by chance. Older rules were judged without that; where it
 would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
 before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a file beside
-the claim), and what varies over the seeds: an interval covers that, and nothing else. Where a rule was replaced, the
+the claim), and what varies over the seeds: an interval covers that, and nothing else, but where it says "and test
+samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) / m for the
+effect D_j on each of m samples, paired (src/overparam/claims/sampling.py). Where a rule was replaced, the
 verdict by the rule before stands below the new one, and [under the table](#replaced-rules) with the reason; "to be
 rerun" says that no run was judged by the new rule.
 
@@ -129,6 +133,7 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
             entry,
             replaced=published.replaced if published else [],
             definition=entry.definition or claim.definition,  # the same, by its digest
+            covers=entry.covers or (covers(claim, Setup(Path(), claim.first_seeds)) if entry.effects else ""),
         )
     if claim.replaced is None:
         raise ConfigError(f"{name} has another rule than its published verdict: say why, in the key replaced")
