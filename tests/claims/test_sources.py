@@ -50,7 +50,7 @@ def test_runs_give_their_results_on_every_test_sample(setup):
         "value": "test_error",
         "above": 0.0,
     }
-    of, minus = ({"model.width": width, "step": 10, "data.random_labels": True} for width in (2, 4))
+    of, minus = ({"model.width": width, "step": 10, "data.label_noise": 0.9} for width in (2, 4))
     effect = Prediction(**kind, of=of, minus=minus)
     early = Prediction(**kind, of=of, minus={**minus, "step": 1})
     found = with_samples(Claim.model_construct(effects={"": effect}), rows, folders)
