@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from overparam.claims.claim import claim_files, load_claim
 from overparam.claims.covers import Variation, covers, in_words
+from overparam.claims.plan import planned_runs
 from overparam.claims.trained import Setup
 
 ONE = Variation({"seed", "data.seed", "data.order_seed"}, 1200, 1.0, True, True, False, False)
@@ -43,6 +44,7 @@ def test_what_varies_in_words(found, expected):
     [
         ("05_random_labels", f"initialization, label noise; not: {FIXED}, test set, one for all seeds"),
         ("06_program", "initialization, training data, all new"),
+        ("07_mode_connectivity", "initialization, batch order, subset (two seeds share 68% of it)"),
         ("08_program", "inputs, teacher and noise of training and test set, all new for every seed"),
     ],
 )
@@ -50,6 +52,14 @@ def test_what_the_seeds_of_a_claim_change(tmp_path, name, expected):
     claim = load_claim(claim_files()[name])
     assert covers(claim, Setup(tmp_path, claim.first_seeds)) == expected
     assert not list(tmp_path.iterdir())
+
+
+def test_members_of_a_seed_are_its_own(tmp_path):
+    claim = load_claim(claim_files()["18_ensembles"])
+    runs = planned_runs(claim, Setup(tmp_path, (3, 4)))
+    assert len(runs) == 2 * 3 * 3  # seeds, widths, members
+    drawn = {(run.cfg.data.seed, run.cfg.seed) for run in runs}
+    assert drawn == {(3, 9), (3, 10), (3, 11), (4, 12), (4, 13), (4, 14)}
 
 
 def test_every_exact_claim_says_what_varies():

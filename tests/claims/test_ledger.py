@@ -135,6 +135,7 @@ def judged(ledger, tmp_path):
             "seeds": list(range(claim.seeds)),
             "number": claim.number,
             "figure": f"{name}.png",
+            "covers": "everything",
         }
         save_entry(replace(entry, name=name, runs=[f"run-of-{name}", "shared"], **more), tmp_path / "out")
     return tmp_path / "out"

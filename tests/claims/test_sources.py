@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 
 from overparam.claims import sources
+from overparam.claims.claim import Claim, Prediction
+from overparam.claims.sampling import at_most, standard_error, with_samples
 from overparam.claims.trained import Setup
 from overparam.errors import ConfigError
 
@@ -37,6 +39,25 @@ def test_runs_trains_what_is_missing_for_the_asked_seeds_only(setup):
     assert set(reach["at_once"]) == {0}
     one, _ = sources.runs(Setup(setup.logs, (1,)), "random_labels", PLAIN)
     assert set(one["seed"]) == {1}
+
+
+def test_runs_give_their_results_on_every_test_sample(setup):
+    rows, names = sources.steps(setup, "random_labels", PLAIN)
+    folders = [path.parent for path in setup.logs.glob("*/*/summary.json") if path.parent.name in names]
+    kind = {
+        "_target_": "overparam.claims.effects.difference",
+        "says": "",
+        "value": "test_error",
+        "above": 0.0,
+    }
+    of, minus = ({"model.width": width, "step": 10, "data.label_noise": 0.9} for width in (2, 4))
+    effect = Prediction(**kind, of=of, minus=minus)
+    early = Prediction(**kind, of=of, minus={**minus, "step": 1})
+    found = with_samples(Claim.model_construct(effects={"": effect}), rows, folders)
+    last = found.filter(step=10)
+    assert last["test_error_by_sample"].list.mean().to_list() == pytest.approx(last["test_error"].to_list())
+    assert 0 < standard_error(effect, found) <= at_most(effect, rows, folders[0])
+    assert standard_error(early, found) is None
 
 
 def test_finished_runs_of_other_code_are_named(setup, caplog):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
 
 Layers = list[
     tuple[np.ndarray, np.ndarray]
@@ -112,6 +113,28 @@ def sam_sharpness(case: Trained, radius: float = 0.05) -> float:
     moved = flat(case.layers) + radius * gradient / math.sqrt(sum(g * g for g in gradient))
     after = mean_loss(case.loss, unflat(moved, case.layers), case.x, case.y)
     return after - mean_loss(case.loss, case.layers, case.x, case.y)
+
+
+def adaptive_sharpness(case: Trained, radius: float = 0.05) -> float:
+    """By sequential quadratic programs, from random places in the ball."""
+    theta, rng = flat(case.layers), np.random.default_rng(0)
+
+    def moved(u: np.ndarray) -> Layers:
+        return unflat(theta + abs(theta) * u, case.layers)
+
+    def climb(start: np.ndarray) -> float:
+        found = minimize(
+            lambda u: -mean_loss(case.loss, moved(u), case.x, case.y),
+            radius * start / length(start),
+            jac=lambda u: -abs(theta) * loss_gradient(case, moved(u)),
+            constraints={"type": "ineq", "fun": lambda u: radius**2 - u @ u, "jac": lambda u: -2 * u},
+            method="SLSQP",
+            options={"ftol": 1e-10},
+        )
+        return -found.fun
+
+    highest = max(climb(rng.standard_normal(len(theta))) for _ in range(4))
+    return highest - mean_loss(case.loss, case.layers, case.x, case.y)
 
 
 def largest_singular_value(matrix: np.ndarray) -> float:
@@ -299,6 +322,7 @@ BY_HAND: dict[str, Callable[[Trained], float]] = {
         sum(stable_rank(singular_values(w)) for w, _ in case.layers) / len(case.layers)
     ),
     "sam_sharpness": sam_sharpness,
+    "adaptive_sharpness": adaptive_sharpness,
     "kernel_change": lambda case: (
         length(kernel(case.layers, case.x) - kernel(case.initial, case.x))
         / length(kernel(case.initial, case.x))

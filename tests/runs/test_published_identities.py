@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hydra.utils import get_object
-from omegaconf import OmegaConf
 
 from overparam.claims import trained
+from overparam.claims.claim import load_claim
 from overparam.runs.identity import flat_values, identity
 from overparam.runs.published import PUBLISHED
 from overparam.runs.summary import SUMMARY, WEIGHTS, write_json
@@ -52,15 +52,14 @@ def finish_all(loader: Any, master: Any, points: Any, *rest: Any, **others: Any)
 
 def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
     """The identities of all runs that a claim is made from, by the sweep's name."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / "claim" / f"{claim}.yaml"))
-    source, setup = values["source"], trained.Setup(logs, tuple(range(values.get("seeds", 5))))
+    judged = load_claim(CONFIGS / "claim" / f"{claim}.yaml")
+    source, setup = judged.source.model_extra or {}, trained.Setup(logs, judged.most_seeds)
     sweeps = source.get("sweeps") or {"": source.get("overrides", [])}
     directories = {}
     if "after" in source:
         directories["after"] = trained.train_sweeps(setup, source["after"])[0]
-    found = trained.train_sweeps(
-        setup, source["experiment"], list(sweeps.values()), source.get("replicate", "seed")
-    )
+    by_seed = source.get("replicate", "seed"), source.get("members", 0)
+    found = trained.train_sweeps(setup, source["experiment"], list(sweeps.values()), *by_seed)
     directories |= dict(zip(sweeps, found, strict=True))
     return {sweep: {path.name for path in paths} for sweep, paths in directories.items()}
 

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.claims.claim import Claim
+from overparam.claims.claim import Call, Claim
 from overparam.claims.plan import planned_runs
 from overparam.claims.trained import Setup
 from overparam.data.module import PoolDataModule, Split
 from overparam.runs.identity import flat_values
 from overparam.training.build import build_data
-
-SEED_KEYS = ("seed", "data.seed", "data.order_seed")
-
 
 SEED_KEYS = ("seed", "data.seed", "data.order_seed")
 OF_DATA = ("data.seed", "data.order_seed")
@@ -46,9 +43,21 @@ def covers(claim: Claim, setup: Setup) -> str:
     knobs = claim.source.model_extra or {}
     if claim.covers or not knobs.get("experiment") or len(setup.seeds) < 2:
         return claim.covers or ""
-    runs = planned_runs(claim, replace(setup, seeds=setup.seeds[:2]))
+    runs = planned_runs(_from_scratch(claim), replace(setup, seeds=setup.seeds[:2]))
     pairs = _pairs([run.cfg for run in runs], knobs.get("replicate", "seed"), *setup.seeds[:2])
     return in_words([found for a, b in pairs if (found := variation(a, b)) is not None])
+
+
+def _from_scratch(claim: Claim) -> Claim:
+    """Return the claim without the runs that others begin from: those need no weights to have their data."""
+    knobs = {key: value for key, value in (claim.source.model_extra or {}).items() if key != "after"}
+    if (claim.source.model_extra or {}).get("after"):
+        sweeps = knobs.get("sweeps") or {"": []}
+        knobs["sweeps"] = {
+            name: [o for o in overrides if not o.startswith("init_from=")]
+            for name, overrides in sweeps.items()
+        }
+    return claim.model_copy(update={"source": Call(_target_=claim.source.target, **knobs)})
 
 
 def variation(a: DictConfig, b: DictConfig) -> Variation | None:

@@ -7,13 +7,14 @@ look after each seed and stop when one likes. Both take the effects of seeds for
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.optimize import bisect
+from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
 Kind = Literal["fixed n", "any time"]
@@ -26,8 +27,19 @@ PRECISION = 0.1
 SIMULATIONS = 4000
 
 
-def half_width(values: Sequence[float], kind: Kind, alpha: float = ALPHA) -> float:
-    """Return half the width of the 1 - alpha interval of the mean around the mean of `values`; infinite if too few."""
+def half_width(values: Sequence[float], kind: Kind, alpha: float = ALPHA, sampling: float = 0.0) -> float:
+    """Return half the width of the 1 - alpha interval of the mean around the mean of `values`; infinite if too few.
+
+    Args:
+        values: one a seed.
+        kind: of interval.
+        alpha: the chance that the mean is outside.
+        sampling: a standard error of the mean by something else than the seeds, which adds in squares, as normal.
+    """
+    return math.hypot(_over_seeds(values, kind, alpha), sampling * float(norm.isf(alpha / 2)))
+
+
+def _over_seeds(values: Sequence[float], kind: Kind, alpha: float) -> float:
     n = len(values)
     if n < 2:
         return math.inf
@@ -62,17 +74,19 @@ def radius(n: ArrayLike, alpha: float = ALPHA, precision: float = PRECISION) -> 
     return np.sqrt(np.where((below > 0) & (n > 1), square, np.inf))
 
 
-def p_value(values: Sequence[float], mean: float, kind: Kind) -> float:
+def p_value(values: Sequence[float], mean: float, kind: Kind, sampling: float = 0.0) -> float:
     """Return the least alpha at which the interval of `values` leaves out `mean`; 1 if there is none.
 
     For "any time" that is the inverse of theorem 4.9's martingale, equation (35) of Wang & Ramdas 2024, for
     values - mean: (n + c^2) V / ((n + c^2) V - S^2) to the power n / 2 times sqrt(c^2 / (n + c^2)), with S their sum
-    and V their sum of squares.
+    and V their sum of squares. With `sampling`, see `half_width`, it is found by bisection.
     """
     n = len(values)
     distance = abs(statistics.fmean(values) - mean)
     if n < 2 or distance == 0:
         return 1.0
+    if sampling:
+        return _least_alpha(lambda alpha: half_width(values, kind, alpha, sampling) - distance)
     deviation = statistics.stdev(values)
     if not deviation:
         return 0.0
@@ -83,6 +97,14 @@ def p_value(values: Sequence[float], mean: float, kind: Kind) -> float:
     top = (n + PRECISION) * (square + spread)
     log = 0.5 * math.log(PRECISION / (n + PRECISION)) + n / 2 * math.log(top / (top - n * square))
     return math.exp(-max(log, 0.0))
+
+
+def _least_alpha(excess: Callable[[float], float]) -> float:
+    """Return the alpha at which `excess`, the half-width of an interval less a distance, falls to 0."""
+    least, most = 1e-12, 1 - 1e-12
+    if excess(most) > 0:
+        return 1.0
+    return float(bisect(excess, least, most)) if excess(least) > 0 else least
 
 
 def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:

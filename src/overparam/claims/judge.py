@@ -15,6 +15,7 @@ from overparam.claims.claim import Claim, load_claim
 from overparam.claims.covers import covers
 from overparam.claims.ledger import Entry, said_by
 from overparam.claims.plan import measuring_code
+from overparam.claims.sampling import at_most, standard_error, with_samples
 from overparam.claims.seal import as_record, now, read_seals, said_of_seal
 from overparam.claims.trained import Setup, sweep_name
 from overparam.claims.verdict import Effect, verdict
@@ -46,7 +47,7 @@ def judge(path: Path, setup: Setup, out: Path, add_seeds: bool = True, before: E
     if seen := [seed for seed in setup.seeds if seed < pilot]:
         raise ConfigError(f"seed {seen[0]} is of its pilot, which is never judged: take {pilot} on")
     table, runs = claim.source(setup)
-    effects = _measure(claim, table)
+    effects = _measure(claim, table, _folders(claim, setup, runs))
     budget = len(claim.most_seeds) if claim.sequential and add_seeds else 0
     while verdict(effects) == "inconclusive" and len(setup.seeds) < budget:
         count = min(budget, math.ceil(GROWTH * len(setup.seeds)))
@@ -55,7 +56,7 @@ def judge(path: Path, setup: Setup, out: Path, add_seeds: bool = True, before: E
         setup = replace(setup, seeds=(*setup.seeds, *added))
         table = pl.concat([table, more], how="diagonal_relaxed")
         runs = list(dict.fromkeys([*runs, *new_runs]))
-        effects = _measure(claim, table)
+        effects = _measure(claim, table, _folders(claim, setup, runs))
     _draw(claim, path.stem, table, effects, out)
     folders = _folders(claim, setup, runs)
     if runs:
@@ -86,10 +87,17 @@ def judge(path: Path, setup: Setup, out: Path, add_seeds: bool = True, before: E
     )
 
 
-def _measure(claim: Claim, table: pl.DataFrame) -> list[Effect]:
-    effects = [
-        Effect(name, p.says, p.above, p(table), p.below, claim.interval) for name, p in claim.effects.items()
-    ]
+def _measure(claim: Claim, table: pl.DataFrame, folders: list[Path]) -> list[Effect]:
+    table, effects = with_samples(claim, table, folders), []
+    for name, prediction in claim.effects.items():
+        effect = Effect(
+            *(name, prediction.says, prediction.above, prediction(table), prediction.below),
+            interval=claim.interval,
+            sampling=standard_error(prediction, table),
+        )
+        if effect.sampling is None and folders:
+            effect = replace(effect, sampling_at_most=at_most(prediction, table, folders[0]))
+        effects.append(effect)
     for effect in effects:
         low, high = claim.effects[effect.name].possible
         if outside := [value for value in effect.values if not low <= value <= high]:

@@ -76,6 +76,11 @@ class Entry:
         lines.append(self.sealed or "not sealed")
         if self.covers:
             lines.append(f"over its seeds vary: {self.covers}")
+        if bounds := [e.sampling_at_most for e in self.effects if e.sampling_at_most is not None]:
+            lines.append(
+                "without results for each test sample: that set's sampling error is in no interval, and is "
+                f"{1.96 * max(bounds):.2g} at most (95%, binomial)"
+            )
         return lines
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from overparam.claims import intervals, verdict
+from overparam.claims import intervals, sampling, verdict
 from overparam.claims.claim import Claim
 from overparam.claims.trained import Setup, compose_study, plan_sweeps
 from overparam.errors import ConfigError
 from overparam.runs.code import own_file, sources
 from overparam.sweeps.grid import Run
 
-JUDGES = (intervals.__name__, verdict.__name__)
+JUDGES = (intervals.__name__, sampling.__name__, verdict.__name__)
 
 
 def planned_runs(claim: Claim, setup: Setup) -> list[Run]:
@@ -24,16 +24,16 @@ def planned_runs(claim: Claim, setup: Setup) -> list[Run]:
     knobs = claim.source.model_extra or {}
     found: list[Run] = []
     if knobs.get("after"):
-        found += [run for sweep in plan_sweeps(setup, knobs["after"]) for run in sweep]
+        found += plan_sweeps(setup, knobs["after"])
     if knobs.get("experiment"):
         sweeps = list((knobs.get("sweeps") or {"": knobs.get("overrides", [])}).values())
         try:
-            named = plan_sweeps(setup, knobs["experiment"], sweeps, knobs.get("replicate", "seed"))
+            found += plan_sweeps(
+                setup, knobs["experiment"], sweeps, knobs.get("replicate", "seed"), knobs.get("members", 0)
+            )
         except ConfigError:
             if not found:
                 raise
-        else:
-            found += [run for sweep in named for run in sweep]
     return list({run.directory: run for run in found}.values())
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from overparam.claims.claim import Claim, claim_files, load_claim
+from overparam.claims.covers import covers
 from overparam.claims.ledger import (
     ENTRIES,
     Entry,
@@ -18,6 +19,7 @@ from overparam.claims.ledger import (
     replaced_lines,
     table_lines,
 )
+from overparam.claims.trained import Setup
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
 from overparam.runs.summary import whole
@@ -33,14 +35,17 @@ A claim is a file of [configs/claim/](configs/claim/): where its numbers come fr
 each effect. An effect holds if its whole 95% interval over seeds is within the bounds, does not hold if the whole is
 outside, and is inconclusive otherwise; a claim that two numbers are equal has two bounds, for the signed mean. A claim
 holds if all its effects do, and does not hold if one does not. All of this is about small networks on small data:
-elsewhere a claim may fare otherwise.
+elsewhere a claim may fare otherwise. What texts say of overparameterized networks, sentence by sentence, and which row
+tests it: [statements.md](.github/docs/statements.md).
 
 An interval is Student's for a fixed number of seeds, or, where it says "any time", a confidence sequence (Wang &
 Ramdas 2024): seeds are added until it decides, which does not bias it, and the effects that do not hold are found by
 Holm's method, so that many effects do not fail a claim by chance. Older rules were judged without that; where it
 would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
 before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a file beside
-the claim), and what varies over the seeds: an interval covers that, and nothing else. Where a rule was replaced, the
+the claim), and what varies over the seeds: an interval covers that, and nothing else, but where it says "and test
+samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) / m for the
+effect D_j on each of m samples, paired (src/overparam/claims/sampling.py). Where a rule was replaced, the
 verdict by the rule before stands below the new one, and [under the table](#replaced-rules) with the reason; "to be
 rerun" says that no run was judged by the new rule.
 
@@ -128,6 +133,7 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
             entry,
             replaced=published.replaced if published else [],
             definition=entry.definition or claim.definition,  # the same, by its digest
+            covers=entry.covers or (covers(claim, Setup(Path(), claim.first_seeds)) if entry.effects else ""),
         )
     if claim.replaced is None:
         raise ConfigError(f"{name} has another rule than its published verdict: say why, in the key replaced")

@@ -15,6 +15,7 @@ from hydra.utils import get_method
 
 from overparam.analysis.collect import collect, collect_steps
 from overparam.claims.trained import Setup, compose_study, train_sweeps
+from overparam.ranges import NonNegativeInt
 from overparam.runs.identity import is_config_key
 from overparam.studies.study import study as apply_study
 from overparam.training.knobs import typed
@@ -79,6 +80,7 @@ def studied(
     study: str,
     overrides: Sequence[str] = (),
     replicate: str = "seed",
+    members: NonNegativeInt = 0,
     **knobs: Any,
 ) -> Source:
     """Train an experiment and apply a study to its runs; a row is one of the study's.
@@ -90,9 +92,11 @@ def studied(
         overrides: of the experiment.
         replicate: the config key that takes the ledger's seeds; "data.seed" where a study compares runs that
             differ in `seed`. The column `seed` then holds its values.
+        members: how many runs of each of the ledger's seeds a study compares, all drawn anew for every seed; 0: those
+            of the experiment's own `seed`, the same for all.
         knobs: values for the study in place of those in its file.
     """
-    (directories,) = train_sweeps(setup, experiment, [overrides], replicate)
+    (directories,) = train_sweeps(setup, experiment, [overrides], replicate, members)
     config = compose_study(setup, study)
     function, group = get_method(config.pop("_target_")), config.pop("group")
     names = _names(directories)

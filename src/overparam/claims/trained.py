@@ -38,7 +38,11 @@ class Setup:
 
 
 def train_sweeps(
-    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
+    setup: Setup,
+    experiment: str,
+    sweeps: Sequence[Sequence[str]] = ((),),
+    replicate: str = "seed",
+    members: int = 0,
 ) -> list[list[Path]]:
     """Train what is missing of sweeps of an experiment, and return the run directories of each sweep.
 
@@ -50,24 +54,37 @@ def train_sweeps(
         experiment: a file of configs/experiment/.
         sweeps: for each sweep, the overrides of the experiment.
         replicate: the config key that takes the seeds.
+        members: with it a seed is so many runs that share no draw with those of other seeds: `replicate` takes it, and
+            `seed` its own `members` values. 0: `seed`, where it is not `replicate`, is the experiment's.
 
     Raises:
         ConfigError: if a sweep cannot be composed, or trained as asked.
         SweepFailed: if runs failed.
     """
     with _lab_configs(setup.config_dir):
-        sweeper, points, sweeps_of_runs = _named(_command_lines(setup, experiment, sweeps, replicate))
-        directories = [[run.directory for run in sweep] for sweep in sweeps_of_runs]
-        _train(sweeper, points, directories)
-    return directories
+        sweeper, points, sweeps_of_runs = _named(
+            _command_lines(setup, experiment, sweeps, replicate, members)
+        )
+        lines = [[run.directory for run in line] for line in sweeps_of_runs]
+        _train(sweeper, points, lines)
+    per_sweep = len(lines) // len(sweeps)
+    return [
+        [run for line in lines[start : start + per_sweep] for run in line]
+        for start in range(0, len(lines), per_sweep)
+    ]
 
 
 def plan_sweeps(
-    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
-) -> list[list[Run]]:
+    setup: Setup,
+    experiment: str,
+    sweeps: Sequence[Sequence[str]] = ((),),
+    replicate: str = "seed",
+    members: int = 0,
+) -> list[Run]:
     """Return the runs that `train_sweeps` would train with the same arguments, and train none."""
     with _lab_configs(setup.config_dir):
-        return _named(_command_lines(setup, experiment, sweeps, replicate))[2]
+        lines = _named(_command_lines(setup, experiment, sweeps, replicate, members))[2]
+    return [run for line in lines for run in line]
 
 
 def sweep_name(experiment: str) -> str:
@@ -94,19 +111,28 @@ def _lab_configs(config_dir: Path | None) -> Iterator[None]:
 
 
 def _command_lines(
-    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str, members: int
 ) -> list[list[str]]:
     common = [
         f"experiment={experiment}",
         f"name={sweep_name(experiment)}",
         f"paths.logs={setup.logs}",
-        f"{replicate}={','.join(map(str, setup.seeds))}",
         "logger=local",
         "hydra/launcher=local",
         "pack=auto",
         *search_path(setup.config_dir),
     ]
-    return [[*common, *overrides] for overrides in sweeps]
+    return [
+        [*common, *seeds, *overrides] for overrides in sweeps for seeds in _seeds(setup, replicate, members)
+    ]
+
+
+def _seeds(setup: Setup, replicate: str, members: int) -> list[list[str]]:
+    """Return the overrides by which runs take the seeds, for each command line of a sweep."""
+    if not members:
+        return [[f"{replicate}={','.join(map(str, setup.seeds))}"]]
+    own = {seed: range(seed * members, (seed + 1) * members) for seed in setup.seeds}
+    return [[f"{replicate}={seed}", f"seed={','.join(map(str, drawn))}"] for seed, drawn in own.items()]
 
 
 def _named(command_lines: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], list[list[Run]]]:

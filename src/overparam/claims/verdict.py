@@ -35,6 +35,9 @@ class Effect:
     values: list[float]  # one a seed
     below: float | None = None  # ... and below this
     interval: Kind = "fixed n"
+    # Standard error by the draw of a test set that seeds share, see `sampling`; None: not known, or it has none.
+    sampling: float | None = None
+    sampling_at_most: float | None = None  # where it is not known
 
     @property
     def mean(self) -> float:
@@ -43,8 +46,8 @@ class Effect:
 
     @property
     def half_width(self) -> float:
-        """Half the width of the 95% interval of the mean; infinite with one seed."""
-        return half_width(self.values, self.interval)
+        """Half the width of the 95% interval of the mean, over seeds and test samples; infinite with one seed."""
+        return half_width(self.values, self.interval, sampling=self.sampling or 0.0)
 
     @property
     def verdict(self) -> Verdict:
@@ -65,9 +68,9 @@ class Effect:
     def p_of_bounds(self) -> float:
         """The least alpha at which the whole interval is out of bounds; 1 if the mean is within them."""
         if self.above is not None and self.mean < self.above:
-            return p_value(self.values, self.above, self.interval)
+            return p_value(self.values, self.above, self.interval, self.sampling or 0.0)
         if self.below is not None and self.mean > self.below:
-            return p_value(self.values, self.below, self.interval)
+            return p_value(self.values, self.below, self.interval, self.sampling or 0.0)
         return 1.0
 
     @property
@@ -89,7 +92,9 @@ class Effect:
     def __str__(self) -> str:
         """Mean, interval, bounds and number of seeds in a few characters."""
         looked = ", any time" if self.interval == "any time" else ""
-        return f"{self.mean:.3g} ± {self.half_width:.2g} ({self.bounds}; {len(self.values)} seeds{looked})"
+        drawn = " and test samples" if self.sampling else ""
+        of = f"{len(self.values)} seeds{looked}{drawn}"
+        return f"{self.mean:.3g} ± {self.half_width:.2g} ({self.bounds}; {of})"
 
 
 def verdicts(effects: Sequence[Effect], correct: bool | None = None) -> list[Verdict]:

@@ -15,31 +15,36 @@ POOL_SIZE, TEST_SIZE = 1200, 597
 
 
 class Digits(PoolDataModule):
-    """Optical digits (Alpaydin & Kaynak 1998), 1x8x8, 10 classes: a pool of 1200 and a fixed test set of 597.
+    """Optical digits (Alpaydin & Kaynak 1998), 1x8x8, 10 classes: a pool of 1200 and a test set of 597.
 
-    Grey levels 0..16 are divided by 16 and standardized with one mean and deviation, those of the pool. The
-    test set is the same for every seed.
+    Grey levels 0..16 are divided by 16 and standardized with one mean and deviation, those of the pool.
 
     Args:
         classes: keep only these digits, as classes 0, 1, ... in this order; None is all ten.
+        resplit: whether `seed` draws which images are the test set, and which the pool: two seeds' pools share two
+            thirds of their images, which are standardized by those of all, to be the same numbers for every seed.
         common: see `PoolDataModule`.
 
     Raises:
         ValueError: for classes that are not two or more different digits, and as `PoolDataModule` does.
     """
 
-    def __init__(self, *, classes: Sequence[NonNegativeInt] | None = None, **common: Any) -> None:
+    def __init__(
+        self, *, classes: Sequence[NonNegativeInt] | None = None, resplit: bool = False, **common: Any
+    ) -> None:
+        self.resplit, self.split_seed = resplit, common.get("seed", 0) if resplit else 0
         self.classes = list(range(10) if classes is None else classes)
         if len(set(self.classes)) < max(2, len(self.classes)) or not set(self.classes) <= set(range(10)):
             raise ValueError(f"data.classes must be two or more different digits, got {self.classes}")
-        pool_size = POOL_SIZE if classes is None else int(self._kept(_split()[0]).sum())
+        pool_size = POOL_SIZE if classes is None else int(self._kept(_split(self.split_seed)[0]).sum())
         super().__init__(input_shape=(1, 8, 8), num_outputs=len(self.classes), pool_size=pool_size, **common)
 
     def load(self) -> Pool:
         """Return the standardized images and their classes."""
-        pool, test = _split()
+        pool, test = _split(self.split_seed)
         x = torch.from_numpy(_digits().images).float().unsqueeze(1) / 16
-        x = (x - x[pool].mean()) / x[pool].std()
+        scale = x if self.resplit else x[pool]
+        x = (x - scale.mean()) / scale.std()
         self.black = float(x.min())
         y = torch.from_numpy(_digits().target).long()
         pool, test = pool[self._kept(pool)], test[self._kept(test)]
@@ -52,9 +57,9 @@ class Digits(PoolDataModule):
         return torch.isin(torch.from_numpy(_digits().target)[rows], torch.tensor(self.classes))
 
 
-def _split() -> tuple[Tensor, Tensor]:
+def _split(seed: int) -> tuple[Tensor, Tensor]:
     """Return the samples of the pool and those of the test set."""
-    order = torch.randperm(len(_digits().target), generator=generator(0, "digits", "test split"))
+    order = torch.randperm(len(_digits().target), generator=generator(seed, "digits", "test split"))
     return order[:POOL_SIZE], order[POOL_SIZE:]
 
 

@@ -72,6 +72,7 @@ NEUTRAL: dict[str, Any] = {
     "trainer.sync_batchnorm": True,
     "module._target_": "SupervisedModule",
     "loss.label_smoothing": 0,
+    "data.resplit": False,
 }
 
 # The loss was a name before it was a group.

@@ -53,7 +53,9 @@ def study(
     Args:
         folder: a sweep's folder.
         name: the study's name.
-        function: a study: takes a list of `training.finished.FinishedRun`, returns rows.
+        function: a study: takes a list of `training.finished.FinishedRun`, returns rows. Beside an error `x`, a list
+            `x_by_sample` of one number for each test sample, whose mean it is, lets a claim take the test set for a
+            sample; it is not in the CSV.
         group: which runs the function is given together. "run": one run; "seed": all finished runs that differ in
             `seed` alone (their data must not depend on it: fix data.seed), in the order of seeds; "steps": those
             that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds.
@@ -108,7 +110,7 @@ def study(
         raise ConfigError(f"no run in {folder} could be studied: those that are finished are damaged")
     result = pl.DataFrame(rows, infer_schema_length=None)
     with whole(folder / "studies" / f"{name}.csv") as file:
-        write_csv(result, file)
+        write_csv(result.select(pl.exclude("^.*_by_sample$")), file)
     if figure:
         _draw(result, f"{name}, {folder.name}", dict(figure), folder / "studies" / name)
     return result
