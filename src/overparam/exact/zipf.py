@@ -13,10 +13,10 @@ from overparam.ranges import PositiveFloat, PositiveInt, Share
 def closed_form(alpha: float, sizes: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the two leading terms of the model's loss: for want of memory, A / P^a, and of samples, B / n^b.
 
-    With p_i = c i^-k, k = 1 + alpha, c = 1 / zeta(k) (Hutter 2021, arXiv:2102.04074, section 3, and Cabannes et al. 2023,
-    arXiv:2310.02984, theorem 1): the mass of the items beyond the P-th is c / alpha P^-alpha, and that of the items that
-    n samples leave unseen, the sum of p_i (1 - p_i)^n, is c^(1/k) / k Gamma(1 - 1/k) n^-(1 - 1/k). So a = alpha and
-    b = alpha / (1 + alpha). Both are limits of large P and n.
+    With p_i = c i^-k, k = 1 + alpha, c = 1 / zeta(k) (Hutter 2021, arXiv:2102.04074, section 3, and Cabannes et al.
+    2023, arXiv:2310.02984, theorem 1): the mass of the items beyond the P-th is c / alpha P^-alpha, and that of the
+    items that n samples leave unseen, the sum of p_i (1 - p_i)^n, is c^(1/k) / k Gamma(1 - 1/k) n^-(1 - 1/k). So
+    a = alpha and b = alpha / (1 + alpha). Both are limits of large P and n.
 
     Args:
         alpha: of the distribution of the items.
@@ -53,8 +53,8 @@ def memory_model(
         repetitions: draws that a loss of the grid is the mean of.
 
     Returns:
-        A row for each alpha, P and n, with `sweep` ("grid" or "held out"), `alpha`, `params` (P), `n_train`, `loss`, and
-        `theory`, the floor plus the two terms of `closed_form`.
+        A row for each alpha, P and n, with `sweep` ("grid" or "held out"), `alpha`, `params` (P), `n_train`, `loss`,
+        and `theory`, the floor plus the two terms of `closed_form`.
     """
     p, n = held_out
     rows = []
@@ -65,7 +65,7 @@ def memory_model(
             draws = [rng.zipf(1 + alpha, max(some_samples)).astype(np.float64) for _ in range(count)]
             for drawn in some_samples:
                 missed = np.mean([_missed(draw[:drawn], alpha, some_sizes) for draw in draws], axis=0)
-                theory = sum(closed_form(alpha, np.array(some_sizes), np.array(drawn)))
+                theory = np.add(*closed_form(alpha, np.array(some_sizes), np.array(drawn)))
                 rows += [
                     {
                         **{"sweep": sweep, "alpha": alpha, "params": size, "n_train": drawn},
