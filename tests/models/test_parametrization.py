@@ -151,9 +151,7 @@ def movement_by_adam(parametrization, width, seed):
 
 @pytest.mark.parametrize(("parametrization", "power"), [("mup_adam", 0), ("standard", 1)])
 def test_movement_of_the_features_in_one_step_of_adam(parametrization, power):
-    moved = [
-        sum(movement_by_adam(parametrization, width, seed) for seed in range(SEEDS)) for width in WIDTHS
-    ]
+    moved = [sum(movement_by_adam(parametrization, width, seed) for seed in range(SEEDS)) for width in WIDTHS]
     assert exponent(moved) == pytest.approx(power, abs=0.2)
 
 

@@ -28,7 +28,8 @@ def planned_runs(claim: Claim, setup: Setup) -> list[Run]:
     if knobs.get("experiment"):
         sweeps = list((knobs.get("sweeps") or {"": knobs.get("overrides", [])}).values())
         try:
-            named = plan_sweeps(setup, knobs["experiment"], sweeps, knobs.get("replicate", "seed"))
+            replicate, draws = knobs.get("replicate", "seed"), knobs.get("draws")
+            named = plan_sweeps(setup, knobs["experiment"], sweeps, replicate, draws)
         except ConfigError:
             if not found:
                 raise

@@ -30,7 +30,9 @@ class ModularAddition(PoolDataModule):
         check_positive_integer("data.modulus", modulus)
         check_positive_integer("data.pool_size", pool_size)
         if pool_size >= modulus**2:
-            raise ValueError(f"data.pool_size must be below the {modulus**2} pairs there are, got {pool_size}")
+            raise ValueError(
+                f"data.pool_size must be below the {modulus**2} pairs there are, got {pool_size}"
+            )
         super().__init__(input_shape=(2 * modulus,), num_outputs=modulus, pool_size=pool_size, **common)
         self.modulus = modulus
 

@@ -99,7 +99,9 @@ class MLP(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
         if parametrization.startswith("mup") and norm != "none":
-            raise ValueError(f"model.parametrization={parametrization} is for model.norm=none, got norm={norm}")
+            raise ValueError(
+                f"model.parametrization={parametrization} is for model.norm=none, got norm={norm}"
+            )
         if parametrization != "standard" and init not in GAINS:
             raise ValueError(
                 f"model.init={init} is for model.parametrization=standard, got {parametrization}"
