@@ -76,5 +76,6 @@ def regime_map(table: pl.DataFrame, title: str) -> Figure:
         ax=figure.axes,
         label=f"cost of noise: benign to {BENIGN:g}, catastrophic from {CATASTROPHIC:g}",
     )
-    figure.suptitle(f"{title}; dots interpolate", fontsize=9)
+    says = f"benign to {BENIGN:g}, tempered to {CATASTROPHIC:g}, then catastrophic; dots interpolate"
+    figure.suptitle(f"{title}\n{says}", fontsize=9)
     return figure
