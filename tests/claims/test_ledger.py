@@ -17,7 +17,8 @@ from overparam.claims.publish import publish
 from overparam.claims.verdict import Effect
 from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
-from tests.conftest import command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import read_json
 
 
 @pytest.fixture(scope="module")
