@@ -3,8 +3,8 @@ from itertools import product
 import polars as pl
 import pytest
 
+from overparam.analysis.regime_map import NOISE, WIDTH, N, regime_map
 from overparam.claims import regimes
-from overparam.claims.regimes import NOISE, WIDTH, N
 
 
 def errors(seed, n, width, noise):
@@ -36,7 +36,7 @@ def test_a_cost_is_what_noise_adds_by_its_rate(table, monkeypatch):
     assert regimes.least_cost(found, 0.4) == pytest.approx([0.2, 0.201])
     with pytest.raises(ValueError, match=r"no setting with data\.label_noise=0\.3 interpolates"):
         regimes.least_cost(found, 0.3)
-    figure = regimes.regime_map(found, "costs")
+    figure = regime_map(found, "costs")
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == ["20% wrong labels", "40% wrong labels"]
     assert len(panels[0].lines[0].get_xdata()) == 4  # two widths that interpolate, at two n
