@@ -28,8 +28,7 @@ def planned_runs(claim: Claim, setup: Setup) -> list[Run]:
     if knobs.get("experiment"):
         sweeps = list((knobs.get("sweeps") or {"": knobs.get("overrides", [])}).values())
         try:
-            replicate, draws = knobs.get("replicate", "seed"), knobs.get("draws")
-            named = plan_sweeps(setup, knobs["experiment"], sweeps, replicate, draws)
+            named = plan_sweeps(setup, knobs["experiment"], sweeps, knobs.get("replicate", "seed"))
         except ConfigError:
             if not found:
                 raise

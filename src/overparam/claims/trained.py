@@ -3,7 +3,7 @@
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +38,7 @@ class Setup:
 
 
 def train_sweeps(
-    setup: Setup,
-    experiment: str,
-    sweeps: Sequence[Sequence[str]] = ((),),
-    replicate: str = "seed",
-    draws: Mapping[str, int] | None = None,
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
 ) -> list[list[Path]]:
     """Train what is missing of sweeps of an experiment, and return the run directories of each sweep.
 
@@ -54,30 +50,24 @@ def train_sweeps(
         experiment: a file of configs/experiment/.
         sweeps: for each sweep, the overrides of the experiment.
         replicate: the config key that takes the seeds.
-        draws: in its place, for a claim about what varies: how many values of each of these keys a seed stands for,
-            s of k for s k to s k + k - 1. Then each of `sweeps` is one a seed, in the order of seeds.
 
     Raises:
         ConfigError: if a sweep cannot be composed, or trained as asked.
         SweepFailed: if runs failed.
     """
     with _lab_configs(setup.config_dir):
-        sweeper, points, sweeps_of_runs = _named(_command_lines(setup, experiment, sweeps, replicate, draws))
+        sweeper, points, sweeps_of_runs = _named(_command_lines(setup, experiment, sweeps, replicate))
         directories = [[run.directory for run in sweep] for sweep in sweeps_of_runs]
         _train(sweeper, points, directories)
     return directories
 
 
 def plan_sweeps(
-    setup: Setup,
-    experiment: str,
-    sweeps: Sequence[Sequence[str]] = ((),),
-    replicate: str = "seed",
-    draws: Mapping[str, int] | None = None,
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]] = ((),), replicate: str = "seed"
 ) -> list[list[Run]]:
     """Return the runs that `train_sweeps` would train with the same arguments, and train none."""
     with _lab_configs(setup.config_dir):
-        return _named(_command_lines(setup, experiment, sweeps, replicate, draws))[2]
+        return _named(_command_lines(setup, experiment, sweeps, replicate))[2]
 
 
 def sweep_name(experiment: str) -> str:
@@ -104,29 +94,19 @@ def _lab_configs(config_dir: Path | None) -> Iterator[None]:
 
 
 def _command_lines(
-    setup: Setup,
-    experiment: str,
-    sweeps: Sequence[Sequence[str]],
-    replicate: str,
-    draws: Mapping[str, int] | None,
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str
 ) -> list[list[str]]:
     common = [
         f"experiment={experiment}",
         f"name={sweep_name(experiment)}",
         f"paths.logs={setup.logs}",
+        f"{replicate}={','.join(map(str, setup.seeds))}",
         "logger=local",
         "hydra/launcher=local",
         "pack=auto",
         *search_path(setup.config_dir),
     ]
-    seeds = [{replicate: setup.seeds}]
-    if draws:
-        seeds = [{key: tuple(range(s * k, s * k + k)) for key, k in draws.items()} for s in setup.seeds]
-    return [
-        [*common, *(f"{key}={','.join(map(str, values))}" for key, values in block.items()), *overrides]
-        for overrides in sweeps
-        for block in seeds
-    ]
+    return [[*common, *overrides] for overrides in sweeps]
 
 
 def _named(command_lines: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], list[list[Run]]]:
