@@ -10,7 +10,7 @@ from tests.conftest import CONFIGS, compose_config, read_json
 
 NAMES = [
     *("digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),
-    *("teacher", "mixture", "linear", "two_scale", "sine", "mnist1d"),
+    *("teacher", "mixture", "linear", "two_scale", "sine", "mnist1d", "modular_addition"),
 ]
 
 

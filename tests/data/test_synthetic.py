@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from overparam.data.linear import LinearRegression
 from overparam.data.mixture import GaussianMixture
 from overparam.data.mnist1d import MNIST1D
+from overparam.data.modular import ModularAddition
 from overparam.data.sine import Sine
 from overparam.data.teacher import Teacher
 from overparam.data.two_scale import TwoScale
@@ -217,3 +218,17 @@ def test_sines_are_what_they_say_and_have_the_variance_of_the_textbook():
     clean = torch.sin(sine.train.x.sum(1, keepdim=True))
     assert 0.03 < (sine.train.y - clean).std() < 0.3
     torch.testing.assert_close(sine.test.y, torch.sin(sine.test.x.sum(1, keepdim=True)))
+
+
+def test_modular_addition_is_the_whole_table_split_in_two():
+    first, again, other = (ModularAddition(modulus=5, pool_size=12, seed=seed).load() for seed in (0, 0, 1))
+    assert torch.equal(first.train_x, again.train_x)
+    assert not torch.equal(first.train_x, other.train_x)
+    x, y = torch.cat([first.train_x, first.test_x]), torch.cat([first.train_y, first.test_y])
+    pairs = [(row[:5].argmax().item(), row[5:].argmax().item()) for row in x]
+    assert sorted(pairs) == [(a, b) for a in range(5) for b in range(5)]
+    assert (x.sum(1) == 2).all()
+    assert y.tolist() == [(a + b) % 5 for a, b in pairs]
+    assert len(first.train_y) == 12
+    with pytest.raises(ValueError, match="below the 25 pairs there are, got 25"):
+        ModularAddition(modulus=5, pool_size=25)

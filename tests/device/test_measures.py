@@ -17,7 +17,7 @@ FOR = {
     "cost": ["measures.cost.repeats=1"],
 }
 NETWORKS = {"mlp": [], "cnn": ["model=cnn3", "model.width=2"]}
-OF_NETWORKS = ("bounds", "margins", "norms", "rank", "sharpness", "tangent_kernel", "units")
+OF_NETWORKS = ("bounds", "collapse", "margins", "norms", "rank", "sharpness", "tangent_kernel", "units")
 
 
 TIMED = ("latency_ms", "throughput", "step_memory_mb")

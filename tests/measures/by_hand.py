@@ -241,6 +241,32 @@ def stable_rank(values: list[float]) -> float:
     return sum(v * v for v in values) / max(values) ** 2
 
 
+def class_means(case: Trained) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """The hidden features of all samples, and their means over the classes that are trained on."""
+    hidden = np.array([np.maximum(forward(case.layers, x)[-2], 0) for x in case.x])
+    return hidden, {c: sum(hidden[case.y == c]) / sum(case.y == c) for c in set(case.y.tolist())}
+
+
+def within_over_between(case: Trained) -> float:
+    hidden, means = class_means(case)
+    middle, width = sum(means.values()) / len(means), hidden.shape[1]
+    within, between = np.zeros((width, width)), np.zeros((width, width))
+    for h, label in zip(hidden, case.y, strict=True):
+        within += np.outer(h - means[label], h - means[label]) / len(hidden)
+    for mean in means.values():
+        between += np.outer(mean - middle, mean - middle) / len(means)
+    return float(np.trace(within @ np.linalg.pinv(between, rcond=1e-10)) / len(means))
+
+
+def simplex_distance(case: Trained) -> float:
+    _, means = class_means(case)
+    middle, found = sum(means.values()) / len(means), []
+    for a, b in itertools.combinations(means.values(), 2):
+        cosine = (a - middle) @ (b - middle) / (length(a - middle) * length(b - middle))
+        found.append(abs(cosine + 1 / (len(means) - 1)))
+    return sum(found) / len(found)
+
+
 def kernel(layers: Layers, xs: np.ndarray) -> np.ndarray:
     width = layers[-1][0].shape[0]
     slopes = [[pulled_back(layers, x, np.eye(width)[k]) for k in range(width)] for x in xs]
@@ -323,6 +349,7 @@ BY_HAND: dict[str, Callable[[Trained], float]] = {
     ),
     "sam_sharpness": sam_sharpness,
     "adaptive_sharpness": adaptive_sharpness,
+    "simplex_distance": simplex_distance,
     "kernel_change": lambda case: (
         length(kernel(case.layers, case.x) - kernel(case.initial, case.x))
         / length(kernel(case.initial, case.x))
@@ -331,5 +358,6 @@ BY_HAND: dict[str, Callable[[Trained], float]] = {
     "kernel_alignment_init": lambda case: alignment(case, case.initial),
     "dead_units": lambda case: sum(not any(unit) for unit in activity(case).T) / activity(case).shape[1],
     "active_share": lambda case: activity(case).sum() / activity(case).size,
+    "within_over_between": within_over_between,
     "used_units": lambda case: float(sum(sum(unit) >= 0.01 * len(unit) for unit in activity(case).T)),
 }

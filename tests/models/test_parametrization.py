@@ -101,6 +101,61 @@ def test_movement_of_the_features_in_one_gradient_step(parametrization, power, d
     assert exponent(moved) == pytest.approx(power, abs=0.1)
 
 
-def test_mup_refuses_normalization():
-    with pytest.raises(ValueError, match=r"parametrization=mup is for .*norm=none, got norm=batch"):
-        build("mup", norm="batch")
+@pytest.mark.parametrize("width", [16, 64, 200])
+def test_mup_for_adam_is_adam_with_a_rate_for_each_layer(width):
+    """Tensor Programs V, table 3: rate lr for input weights and biases, lr 64 / m for hidden weights and readout."""
+    lr, net = 0.02, build("mup_adam", width, depth=2)
+    layers = [layer for layer in net.layers if isinstance(layer, torch.nn.Linear)]
+    scales = [getattr(layer, "scale", 1.0) for layer in layers]
+    assert scales == [1.0, 64 / width, 64 / width]
+    effective = [
+        p.detach().clone().requires_grad_()
+        for layer, scale in zip(layers, scales, strict=True)
+        for p in (layer.weight * scale, layer.bias)
+    ]
+    rates = [lr, lr, lr * 64 / width, lr, lr * 64 / width, lr]
+    theirs = torch.optim.Adam(
+        [{"params": [p], "lr": rate} for p, rate in zip(effective, rates, strict=True)], eps=1e-30
+    )
+    ours = torch.optim.Adam(net.parameters(), lr=lr, eps=1e-30)
+    x, y = torch.randn(9, 6, dtype=torch.float64), torch.randn(9, 3, dtype=torch.float64)
+    for _ in range(5):
+        w, b, u, c, v, d = effective
+        outputs = torch.relu(torch.relu(x @ w.T + b) @ u.T + c) @ v.T + d
+        torch.testing.assert_close(net(x), outputs)
+        for optimizer, found in ((ours, net(x)), (theirs, outputs)):
+            optimizer.zero_grad()
+            (found - y).square().mean().backward()
+            optimizer.step()
+
+
+def test_mup_for_adam_starts_as_mup_does_and_is_standard_at_its_base_width():
+    x = torch.randn(9, 6, dtype=torch.float64)
+    at_base = [build(name, 64, depth=3)(x) for name in ("standard", "mup_adam")]
+    torch.testing.assert_close(at_base[1], at_base[0], rtol=1e-12, atol=0)
+    wide = [build(name, 200, depth=3)(x) for name in ("mup", "mup_adam")]
+    torch.testing.assert_close(wide[1], 8 * wide[0], rtol=1e-12, atol=0)
+
+
+def movement_by_adam(parametrization, width, seed):
+    net = build(parametrization, width, seed, depth=2)
+    features = net.layers[:-1]
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(4, 6, dtype=torch.float64, generator=rng)
+    y = 3 * torch.randn(4, 3, dtype=torch.float64, generator=rng)
+    before, optimizer = features(x), torch.optim.Adam(net.parameters(), lr=1e-3)
+    (net(x) - y).square().mean().backward()
+    optimizer.step()
+    return (features(x) - before).square().mean().sqrt().item()
+
+
+@pytest.mark.parametrize(("parametrization", "power"), [("mup_adam", 0), ("standard", 1)])
+def test_movement_of_the_features_in_one_step_of_adam(parametrization, power):
+    moved = [sum(movement_by_adam(parametrization, width, seed) for seed in range(SEEDS)) for width in WIDTHS]
+    assert exponent(moved) == pytest.approx(power, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["mup", "mup_adam"])
+def test_mup_refuses_normalization(name):
+    with pytest.raises(ValueError, match=rf"parametrization={name} is for .*norm=none, got norm=batch"):
+        build(name, norm="batch")

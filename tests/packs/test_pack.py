@@ -45,6 +45,7 @@ CASES = {
     ),
     "mlp, ntk": (["optimizer=adam", "model.parametrization=ntk", "model.depth=2"], WIDTHS, 100),
     "mlp, mup": (["optimizer=sgd", "model.parametrization=mup", "model.depth=3"], WIDTHS, 100),
+    "mlp, mup for adam": (["optimizer=adam", "model.parametrization=mup_adam", "model.depth=2"], WIDTHS, 100),
     "mlp, layer norm": (["optimizer=adamw", "model.norm=layer", "scheduler=cosine"], SEEDS, 300),
     "mlp, plain sgd": (
         ["optimizer=sgd", "optimizer.momentum=0", "scheduler=inverse_sqrt", "scheduler.period=20"],

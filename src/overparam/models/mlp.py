@@ -12,7 +12,7 @@ from overparam.ranges import BelowOne, PositiveFloat, PositiveInt
 Activation = Literal["relu", "gelu", "tanh", "identity"]
 Norm = Literal["none", "batch", "layer"]
 Init = Literal["he", "lecun", "pytorch", "normal"]
-Parametrization = Literal["standard", "ntk", "mup"]
+Parametrization = Literal["standard", "ntk", "mup", "mup_adam"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -22,6 +22,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 NORMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 GAINS: dict[str, float] = {"he": 2.0, "lecun": 1.0}
+BASE_WIDTH = 64  # at which "mup_adam" is "standard"
 
 
 class MLP(nn.Module):
@@ -39,6 +40,7 @@ class MLP(nn.Module):
     | standard | 1, √(g/d) | 1, √(g/m) | 1, √(1/m) | 1 | (0, 0) (0, ½) (0, ½) |
     | ntk | √(g/d), 1 | √(g/m), 1 | √(1/m), 1 | 1 | (0, 0) (½, 0) (½, 0) |
     | mup | √m, √(g/dm) | 1, √(g/m) | √(1/m), √(1/m) | √m, readout 1 | (-½, ½) (0, ½) (½, ½) |
+    | mup_adam | 1, √(g/d) | r, √(g/m)/r | r, √(1/64) | 1 | (0, 0) (1, -½) (1, 0) |
 
     "ntk" (Jacot et al. 2018) is "standard" in function space at the start, with gradients that do not grow
     with the width. "mup" starts with a readout of order 1/m, m^-½ below the other two, and learns features
@@ -48,6 +50,12 @@ class MLP(nn.Module):
     train alike at one rate for every width, "standard" needs a rate that falls as 1/m. The steps of Adam do
     not scale with the gradient, so under Adam "mup" asks for a rate m^-½ times as large for input and readout
     and m^-1 times for hidden weights: with one hidden layer, a global rate proportional to m^-½.
+
+    "mup_adam" is that for Adam and its kind, r = 64/m: the effective weights of "mup", and one rate η for all of w
+    moves them by r η, so that input weights and biases have the rate η, and hidden and readout weights 64 η / m
+    (Yang et al. 2022, Tensor Programs V, table 3). Adam's updates are the same whatever a gradient is scaled by, so
+    a layer's rate may be written as its scale s, and no optimizer has to know the layers; it holds as long as
+    Adam's eps is small beside the gradients. At width 64 it is "standard".
 
     Args:
         input_shape: shape of one sample; it is flattened to d.
@@ -60,12 +68,12 @@ class MLP(nn.Module):
         init: scale of the hidden weights, "he" or "lecun"; or "pytorch", the default of `nn.Linear` for all
             layers: weights and biases U(-1/√fan_in, 1/√fan_in); or "normal": all weights N(0, init_std²).
         init_std: the standard deviation of init "normal", None for the others.
-        parametrization: "standard", "ntk" or "mup", see above.
+        parametrization: "standard", "ntk", "mup" or "mup_adam", see above.
 
     Raises:
-        ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" with a norm, or init
-            "pytorch" or "normal" with "ntk" or "mup", whose scales they do not cover, or an `init_std` that does not
-            go with the init.
+        ValueError: for a width or depth below 1, a dropout outside [0, 1), or "mup" or "mup_adam" with a norm, or
+            init "pytorch" or "normal" with a parametrization other than "standard", whose scales they do not cover,
+            or an `init_std` that does not go with the init.
     """
 
     def __init__(
@@ -90,8 +98,10 @@ class MLP(nn.Module):
         check_choice("parametrization", parametrization, get_args(Parametrization))
         if not 0 <= dropout < 1:
             raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
-        if parametrization == "mup" and norm != "none":
-            raise ValueError(f"model.parametrization=mup is for model.norm=none, got norm={norm}")
+        if parametrization.startswith("mup") and norm != "none":
+            raise ValueError(
+                f"model.parametrization={parametrization} is for model.norm=none, got norm={norm}"
+            )
         if parametrization != "standard" and init not in GAINS:
             raise ValueError(
                 f"model.init={init} is for model.parametrization=standard, got {parametrization}"
@@ -102,15 +112,18 @@ class MLP(nn.Module):
         fan_in = math.prod(input_shape)
         for position in range(depth):
             spread = init_std or math.sqrt(GAINS.get(init, 1.0) / fan_in)
-            if parametrization == "standard":
+            if parametrization == "standard" or (parametrization == "mup_adam" and position == 0):
                 layers.append(_linear(fan_in, width, spread))
             elif parametrization == "ntk":
                 layers.append(_linear(fan_in, width, 1.0, scale=spread))
+            elif parametrization == "mup_adam":
+                rate = BASE_WIDTH / width
+                layers.append(_linear(fan_in, width, spread / rate, scale=rate))
             elif position == 0:
                 root = math.sqrt(width)
                 layers.append(_linear(fan_in, width, spread / root, scale=root, bias_scale=root))
             else:
-                layers.append(_linear(fan_in, width, spread, bias_scale=math.sqrt(width)))
+                layers.append(_linear(fan_in, width, spread, scale=1.0, bias_scale=math.sqrt(width)))
             if norm != "none":
                 layers.append(NORMS[norm](width))
             layers.append(ACTIVATIONS[activation]())
@@ -118,10 +131,14 @@ class MLP(nn.Module):
                 layers.append(nn.Dropout(dropout))
             fan_in = width
         spread = math.sqrt(1 / width)
-        std = 1.0 if parametrization == "ntk" else init_std or spread
-        layers.append(
-            _linear(width, num_outputs, std, scale=1.0 if parametrization == "standard" else spread)
-        )
+        # Std of the weights, and what they are scaled by.
+        std, scale = {
+            "standard": (init_std or spread, None),
+            "ntk": (1.0, spread),
+            "mup": (spread, spread),
+            "mup_adam": (math.sqrt(1 / BASE_WIDTH), BASE_WIDTH / width),
+        }[parametrization]
+        layers.append(_linear(width, num_outputs, std, scale))
         self.layers = nn.Sequential(*layers)
         if init == "pytorch":
             for layer in layers:
@@ -145,9 +162,10 @@ class ScaledLinear(nn.Linear):
         return F.linear(self.scale * x, self.weight, self.bias_scale * self.bias)
 
 
-def _linear(fan_in: int, fan_out: int, std: float, scale: float = 1.0, bias_scale: float = 1.0) -> nn.Linear:
-    is_plain = scale == bias_scale == 1.0
-    layer = nn.Linear(fan_in, fan_out) if is_plain else ScaledLinear(fan_in, fan_out, scale, bias_scale)
+def _linear(
+    fan_in: int, fan_out: int, std: float, scale: float | None = None, bias_scale: float = 1.0
+) -> nn.Linear:
+    layer = nn.Linear(fan_in, fan_out) if scale is None else ScaledLinear(fan_in, fan_out, scale, bias_scale)
     nn.init.normal_(layer.weight, std=std)
     nn.init.zeros_(layer.bias)
     return layer
