@@ -92,26 +92,22 @@ def least_hypentropy(x: Tensor, y: Tensor, scale: float, iterations: int = 500) 
         RuntimeError: if the residual is not small after them.
     """
     size = 2 * scale**2
-    # From a large scale, where the problem is nearly linear, down to the one that is asked for.
-    v = torch.linalg.solve(x @ x.T, y) / size
 
     def value(v: Tensor) -> Tensor:
-        return size * (x.T @ v).cosh().sum() - y @ v
+        # Less the constant size p, beside which a small scale's digits would be lost.
+        return 2 * size * (x.T @ v / 2).sinh().square().sum() - y @ v
 
+    v = torch.linalg.solve(x @ x.T, y) / size  # the solution for a large scale
     v = v / max(1.0, (x.T @ v).abs().max().item())
     for _ in range(iterations):
         reached = x.T @ v
         residual = size * x @ reached.sinh() - y
         if residual.norm() < 1e-9 * y.norm():
             return size * reached.sinh()
-        direction = torch.linalg.solve(size * (x * reached.cosh()) @ x.T, residual)
-        rate = 1.0
-        while (
-            not value(v - rate * direction) <= value(v) - 0.25 * rate * (residual @ direction)
-            and rate > 1e-12
-        ):
-            rate /= 2
-        v = v - rate * direction
+        step = torch.linalg.solve(size * (x * reached.cosh()) @ x.T, residual)
+        while not value(v - step) <= value(v) - 0.25 * (residual @ step) + 1e-12:
+            step = step / 2
+        v = v - step
     raise RuntimeError(f"Newton's method did not converge at scale {scale:g}")
 
 
