@@ -63,10 +63,10 @@ def optimal_ridge(
         limit = ridge_risk(
             size / count, _best(size, dim, signal, noise) / count, signal - unseen, noise + unseen
         )
-        for penalty, risk in zip(PENALTIES, found, strict=True):
+        for name, risk in zip(PENALTIES, found, strict=True):
             row = {"axis": axis, "n": count, "p": size, "at": count if axis == "samples" else size}
-            row |= {"penalty": penalty, "excess_risk": risk}
-            theory = limit + unseen if penalty == "best" else None
+            row |= {"penalty": name, "excess_risk": risk}
+            theory = limit + unseen if name == "best" else None
             rows.append(row | {"theory": theory, "risk_over_theory": theory and risk / theory})
     return rows
 
