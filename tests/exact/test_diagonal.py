@@ -24,8 +24,8 @@ def test_the_least_q_by_constrained_optimization(scale):
 
 
 def test_a_large_scale_ends_at_the_least_l2_norm_and_a_small_one_near_the_least_l1():
-    large, small = implicit_bias(1, [10.0, 1e-3], n=12, dim=20, nonzero=2, tolerance=1e-7)
-    assert large["l2_excess"] == pytest.approx(0, abs=1e-3)
-    assert small["l1_excess"] == pytest.approx(0, abs=0.03)
-    assert small["target_risk"] < 1e-3 < large["target_risk"]
-    assert max(large["theory_distance"], small["theory_distance"]) < 5e-3
+    large, small = implicit_bias(1, [10.0, 1e-3], n=12, dim=20, nonzero=2, tolerance=1e-5)
+    assert large["l2_excess"] == pytest.approx(0, abs=0.01)
+    assert small["l1_excess"] == pytest.approx(0, abs=0.04)
+    assert small["target_risk"] < 1e-2 < large["target_risk"]
+    assert max(large["theory_distance"], small["theory_distance"]) < 0.02
