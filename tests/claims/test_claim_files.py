@@ -16,8 +16,8 @@ def test_every_claim_is_complete_and_has_its_parts(path):
     assert f"--only {path.stem}" in path.read_text()
 
 
-def test_the_nineteen_of_the_field_are_there():
-    assert set(range(1, 20)) <= {load_claim(path).number for path in CLAIMS}
+def test_the_first_nineteen_are_there():
+    assert {load_claim(path).number for path in CLAIMS} >= set(range(1, 20))
 
 
 def test_every_experiment_beside_the_papers_is_a_claims():
