@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -96,14 +95,6 @@ def draw_curve(axes: Axes, table: pl.DataFrame, x: str, column: str, **style: An
     )
     if interval.any():
         axes.fill_between(curve[x], mean - interval, mean + interval, color=style["color"], alpha=0.2, lw=0)
-
-
-def say_below(figure: Figure, said: Sequence[str]) -> None:
-    """Write texts below a figure, which grows by what they need."""
-    width, height = figure.get_size_inches()
-    lines = [line for text in said for line in wrap(text, int(15 * width), subsequent_indent="    ")]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8)
-    figure.set_size_inches(width, height + 0.15 * len(lines))
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -91,11 +91,6 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
     return lines
 
 
-def said_by(effects: Sequence[Effect]) -> list[str]:
-    """Return a verdict and every effect with its bound, a line each."""
-    return [f"{verdict(effects)}, by:", *effect_lines(effects)]
-
-
 def as_json(entry: Entry) -> dict[str, Any]:
     """Return all of an entry for programs: with its verdict, and each effect's mean, interval and verdict."""
     found = {**asdict(entry), "verdict": entry.verdict, "effect_lines": entry.effect_lines}

@@ -18,6 +18,7 @@ from overparam.claims.ledger import (
     replaced_lines,
     table_lines,
 )
+from overparam.claims.picture import draw, read_table
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError
 from overparam.runs.summary import whole
@@ -46,8 +47,12 @@ rerun" says that no run was judged by the new rule.
 
 Behind the table: [claims.json]({figures}/claims.json) has all of it for programs: rule, seal, effects, runs, code;
 [effects.csv]({figures}/effects.csv) every effect with its value for each seed,
-[runs.csv]({figures}/runs.csv) the identity of every run.
+[runs.csv]({figures}/runs.csv) the identity of every run; a CSV of a claim's name is the table of its curves.
 """
+FIGURES_SAY = (
+    "Curves are means over seeds, with bands of 95%. A letter stands at the points, or the stretch, that the effect of "
+    "that letter compares, or along a dotted line where what it compares is no curve of the figure."
+)
 VERDICTS: dict[Verdict, str] = {
     "holds": "hold",
     "does not hold": "do not hold",
@@ -82,9 +87,12 @@ def publish(out: Path, root: Path) -> Path:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
-        is_new = entry.effects and entry.effects == judged.get(entry.name, entry).effects
-        if is_new and (out / entry.figure).exists():
-            shutil.copyfile(out / entry.figure, folder / entry.figure)
+        if entry.effects and entry.effects == judged.get(entry.name, entry).effects:
+            for suffix in (".csv", ".png"):
+                if (file := (out / entry.figure).with_suffix(suffix)).exists():
+                    shutil.copyfile(file, folder / file.name)
+        if entry.effects and not (figure := folder / entry.figure).exists():
+            draw(claims[entry.name], entry.effects, read_table(figure.with_suffix(".csv")), figure)
     effects = [
         (
             *(entry.name, e.name, e.says, *("" if b is None else b for b in (e.above, e.below))),
@@ -170,7 +178,7 @@ def _replaced(entries: Sequence[Entry]) -> list[str]:
 
 
 def _figures(entries: Sequence[Entry]) -> list[str]:
-    lines = ["", "## Figures", "", "Means over seeds, with bands of 95%."]
+    lines = ["", "## Figures", "", FIGURES_SAY]
     for entry in entries:
         if entry.effects:
             lines += ["", f"![{entry.claim}]({FIGURES}/{entry.figure})"]
