@@ -42,8 +42,8 @@ def test_a_false_claim_does_not_hold_and_a_true_one_does(ledger):
     assert [(e.name, e.verdict) for e in read_entries(out)] == [("true", "holds"), ("false", "does not hold")]
     rows = [line.split(" | ") for line in (out / "ledger.md").read_text().splitlines()[2:]]
     assert [row[2] for row in rows] == [
-        "**holds** (1 of 1 effects hold)",
-        "**does not hold** (0 of 1 effects hold)",
+        "**holds** (1 of 1 effect holds)",
+        "**does not hold** (0 of 1 effect hold)",
     ]
     assert "3 seeds" in rows[0][3]
     assert rows[0][4] == "before the runs<br>not sealed"
@@ -188,12 +188,12 @@ def test_a_replaced_rule_leaves_its_verdict_and_asks_for_a_rerun(judged, tmp_pat
     (old,) = [line for line in lines if line.startswith(f"| {new.number} | {name} | holds |")]
     assert why in old
     assert new.effect_lines[0] in old
-    assert "1 are to be rerun" in "".join(lines)
+    assert "1 is to be rerun" in "".join(lines)
     # Then one was: the old verdict stays beside the new one, and once only.
     for _ in range(2):
         lines = publish(judged, tmp_path).read_text().splitlines()
         (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
-        assert "**holds** (1 of 1 effects hold)<br>by the rule before: holds |" in row
+        assert "**holds** (1 of 1 effect holds)<br>by the rule before: holds |" in row
         assert sum(line.startswith(f"| {new.number} | {name} | holds |") for line in lines) == 1
     # An entry by an old rule that lies in the folder still does not count.
     save_entry(replace(new, digest="of-old"), judged)

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 from hydra.utils import get_method
-from matplotlib.figure import Figure
 
 from overparam.analysis.marks import ROW, Mark
 from overparam.analysis.strips import Strip, add_strips, blank
@@ -54,7 +53,7 @@ def read_table(path: Path) -> pl.DataFrame | None:
     return pl.read_csv(path, infer_schema_length=None) if path.exists() else None
 
 
-def _curves(claim: Claim, table: pl.DataFrame) -> Figure:
+def _curves(claim: Claim, table: pl.DataFrame) -> Any:
     assert claim.figure is not None
     # A lab's own figure may take no marks.
     if "marks" not in inspect.signature(get_method(claim.figure.target)).parameters:

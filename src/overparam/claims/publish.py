@@ -20,7 +20,7 @@ from overparam.claims.ledger import (
 )
 from overparam.claims.picture import draw, read_table
 from overparam.claims.verdict import Verdict
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.runs.summary import whole
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
@@ -58,6 +58,12 @@ VERDICTS: dict[Verdict, str] = {
     "does not hold": "do not hold",
     "inconclusive": "are inconclusive",
     "to be rerun": "are to be rerun",
+}
+OF_ONE: dict[Verdict, str] = {
+    "holds": "holds",
+    "does not hold": "does not hold",
+    "inconclusive": "is inconclusive",
+    "to be rerun": "is to be rerun",
 }
 EFFECT_COLUMNS = (
     *("claim", "effect", "says", "above", "below"),
@@ -127,7 +133,9 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
     if judged is not None and judged.digest != claim.digest:
         judged = None
     if judged is not None and len(judged.seeds) < claim.seeds:
-        raise ConfigError(f"{name} was judged over {len(judged.seeds)} seeds, and asks for {claim.seeds}")
+        raise ConfigError(
+            f"{name} was judged over {counted(len(judged.seeds), 'seed')}, and asks for {claim.seeds}"
+        )
     if published is None or published.digest == claim.digest:
         entry = judged or published
         if entry is None:
@@ -166,7 +174,10 @@ def _introduction(entries: Sequence[Entry]) -> str:
     return INTRODUCTION.format(
         runs=len({run for entry in entries for run in entry.runs}),
         count=len(entries),
-        verdicts=", ".join(f"{counts[verdict]} {text}" for verdict, text in VERDICTS.items()),
+        verdicts=", ".join(
+            f"{counts[verdict]} {OF_ONE[verdict] if counts[verdict] == 1 else text}"
+            for verdict, text in VERDICTS.items()
+        ),
         figures=FIGURES,
     )
 

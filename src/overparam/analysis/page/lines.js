@@ -114,7 +114,7 @@ function drawThreshold(context, { hues, layout }, line, at) {
     place = hues.indexOf(line.hue) % 5;
   const color = layout.color ? line.color : css("--muted");
   context.lineDashOffset = -3 * (count - place);
-  segment(context, at, MARGIN.top, at, context.canvas.clientHeight - foot(context.canvas), color, 1.3, [
+  segment(context, at, head(context.canvas), at, context.canvas.clientHeight - foot(context.canvas), color, 1.3, [
     1.5,
     3 * count - 1.5,
   ]);
