@@ -136,7 +136,7 @@ function drawCurvePanels(described, plots, now, across) {
     drawAxes(context, X, Y, { ticksX, ticksY, labelX: axisLabel(x), labelY: k % across ? "" : labelY });
     if (above[k].length) drawAxisAbove(context, X, above[k], axisLabel("params_per_sample"));
     plot.marks = drawCurves(context, described, panels[k], X, Y, now.withDots);
-    Object.assign(figure, { X, Y });
+    Object.assign(figure, { X, Y, above });
   });
   $("legend").replaceChildren(...legendNodes(legendOf(described)));
 }
