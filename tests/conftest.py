@@ -1,8 +1,6 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from tests.gate import HANGS
+from tests.command_line import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
 
 # Whatever this machine's W&B account is, tests never reach it.
 os.environ["WANDB_MODE"] = "offline"
 torch.set_num_threads(1)
-
-# For processes that import what stands in tests/.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +50,6 @@ def small(tmp_path: Path) -> Callable[..., DictConfig]:
         return compose_config(*defaults, f"paths.logs={tmp_path}", *overrides)
 
     return build
-
-
-def command_line(script: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a script as a user does, from the repository's root."""
-    command = [sys.executable, f"scripts/{script}", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS, **options)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ It is a logger: it counts in no identity, and runs with it are fused and packed 
 comes before its checkpoint, so with checkpoint_seconds=1e-9 a run is continued from the end of the chunk before.
 """
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ class Gate:
         """The runs at the gate."""
         return {path.name for path in self.there.glob("*")}
 
-    def wait(self, *processes: "subprocess.Popen[Any]", runs: int = 1) -> None:
+    def wait(self, *processes: Any, runs: int = 1) -> None:
         """Wait until so many runs of these processes are at the gate."""
         until(lambda: len(self.waiting()) >= runs or any(p.poll() is not None for p in processes))
         assert {p.returncode for p in processes} == {None}, "ended before the gate"

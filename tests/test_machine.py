@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,13 +83,27 @@ def test_a_worker_ignores_the_signals_that_there_are(windows, monkeypatch):
     assert ignored == [signal.SIGINT]
 
 
-def test_a_sweep_is_stopped_from_its_progress_thread(windows):
-    def poll():
-        progress._interrupt_main_thread()
-        threading.Event().wait(HANGS)
+@pytest.mark.parametrize("system", ["linux", "windows"])
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["shell", "background"])
+def test_a_sweep_is_stopped_from_its_progress_thread(request, handler, system):
+    if system == "windows":
+        request.getfixturevalue(system)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with progress.Progress([], [], "test_error", fail_fast=True) as followed:
+            if handler is signal.SIG_IGN:
+                signal.raise_signal(signal.SIGINT)  # Ctrl-C, to the script
+            followed.stopped_for = Path("failed")
+            with pytest.raises(KeyboardInterrupt):
+                stop_and_wait()
+        assert signal.getsignal(signal.SIGINT) == handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
-    with pytest.raises(KeyboardInterrupt):
-        poll()
+
+def stop_and_wait():
+    progress._interrupt_main_thread()
+    threading.Event().wait(HANGS)
 
 
 def test_names_that_windows_cannot_have(windows):

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 HEAVY = ("torch", "lightning", "torchmetrics", "matplotlib", "polars", "numpy", "scipy", "sklearn", "wandb")
 

@@ -11,7 +11,8 @@ from overparam.analysis.views import derived, view_figure
 from overparam.errors import ConfigError
 from overparam.runs.keys import refuse_unknown_keys
 from overparam.runs.views import View, views_of
-from tests.conftest import command_line, compose_config
+from tests.command_line import command_line
+from tests.conftest import compose_config
 
 
 @pytest.fixture(scope="module")

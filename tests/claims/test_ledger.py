@@ -13,7 +13,8 @@ from overparam.claims.ledger import read_entries, save_entry
 from overparam.claims.publish import publish
 from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
-from tests.conftest import command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import read_json
 
 
 @pytest.fixture(scope="module")

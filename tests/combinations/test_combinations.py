@@ -10,7 +10,8 @@ import pytest
 from overparam.errors import ConfigError
 from overparam.training.build import assemble
 from overparam.training.run import train
-from tests.conftest import CONFIGS, ROOT, command_line, compose_config
+from tests.command_line import command_line
+from tests.conftest import CONFIGS, ROOT, compose_config
 from tests.standins import NAMES, write_standin
 
 

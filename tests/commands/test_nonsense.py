@@ -7,7 +7,7 @@ import sys
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 TOO_LONG = "y" * 300
 SMALL = ["data.n_train=40", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local"]

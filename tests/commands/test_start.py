@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from overparam.commands.start import start_hydra
-from tests.conftest import ROOT, command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import ROOT, read_json
 from tests.lab import write_lab
 
 
@@ -23,8 +24,7 @@ def test_a_config_that_would_never_be_read_is_refused_in_one_line(tmp_path):
 
 def start(folder: Path, *arguments: str) -> list[int]:
     """Start train.py in a folder; return the parameter counts of the runs that it left there."""
-    script = (sys.executable, ROOT / "scripts" / "train.py")
-    done = subprocess.run([*script, *arguments], cwd=folder, capture_output=True, text=True)
+    done = command_line("train.py", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return sorted(read_json(path)["params"] for path in folder.glob("logs/*/*/summary.json"))
 

@@ -50,7 +50,7 @@ def test_every_command_ends_with_143(
 def test_training_ends_with_143(tmp_path: Path, how: tuple[str, ...]) -> None:
     alone = Sweep(tmp_path, "name=ended", "optimizer=sgd", ENDLESS, *how[1:])
     if not how:
-        alone.command.remove("-m")
+        alone.arguments.remove("-m")
     alone.start()
     try:
         until(lambda: list(tmp_path.glob("ended/*/metrics.csv")) or alone.process.poll() is not None)

@@ -6,27 +6,30 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, command_line
+from tests.command_line import Command, command_line
+from tests.conftest import ROOT
 
 SMALL = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu")
 
 
-def on_a_terminal(*command: str) -> list[str]:
+def on_a_terminal(start: Callable[..., object], *arguments: str) -> list[str]:
     """The lines that a command leaves on a terminal of 80 columns, without colours and what it has overwritten."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
-    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, env=environment):
-        os.close(theirs)
-        told = b""
-        try:
-            while piece := os.read(ours, 65536):
-                told += piece
-        except OSError:  # how a terminal ends whose other side is closed
-            pass
+    start(*arguments, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    told = b""
+    try:
+        while piece := os.read(ours, 65536):
+            told += piece
+    except OSError:  # how a terminal ends whose other side is closed
+        pass
     os.close(ours)
     lines = told.decode().split("\n")
     kept = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
@@ -35,7 +38,7 @@ def on_a_terminal(*command: str) -> list[str]:
 
 def test_a_run_tells_itself_on_a_terminal(tmp_path: Path) -> None:
     given = (*SMALL, "model.width=16", "logger=[csv,tensorboard]", f"paths.logs={tmp_path}")
-    lines = on_a_terminal(sys.executable, "scripts/train.py", *given)
+    lines = on_a_terminal(Command, "train.py", *given)
     (run_dir,) = tmp_path.glob("runs/mlp*")
     assert lines[0] == "starting"
     assert lines[1] == run_dir.name
@@ -81,4 +84,7 @@ def test_starting_is_said_to_people_and_not_to_programs(
 
 
 def test_it_is_said_before_anything_heavy_is_imported() -> None:
-    assert on_a_terminal(sys.executable, "scripts/train.py", "model=nope")[0] == "starting"
+    def start(*arguments: str, **options: Any) -> None:
+        subprocess.Popen([sys.executable, *arguments], cwd=ROOT, **options).wait()
+
+    assert on_a_terminal(start, "scripts/train.py", "model=nope")[0] == "starting"

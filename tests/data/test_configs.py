@@ -5,7 +5,8 @@ import pytest
 from overparam.errors import ConfigError
 from overparam.runs.identity import identity
 from overparam.training.build import assemble
-from tests.conftest import CONFIGS, command_line, compose_config, read_json
+from tests.command_line import command_line
+from tests.conftest import CONFIGS, compose_config, read_json
 
 NAMES = [
     *("digits", "mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"),

@@ -1,7 +1,6 @@
 """A guide, followed from top to bottom: its files are written and its commands run as the page has them."""
 
 import glob
-import multiprocessing
 import os
 import re
 import shlex
@@ -10,15 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from tests.command_line import Command
 from tests.conftest import CONFIGS, ROOT, read_json
-from tests.gate import HANGS, until
+from tests.gate import until
 
 DOCS = ROOT / ".github" / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,10 +33,6 @@ FINISHED = "logs/*/*/summary.json"
 PICTURES = ("mermaid",)
 # In a command, the engine that it needs.
 ENGINE = re.compile(r"hydra/launcher=(?!local)(\w+)|sweep=(\w+)")
-
-# Importing torch and Lightning takes as long as all that a page does, so commands are forked off a process that has.
-fresh = multiprocessing.get_context("forkserver")
-fresh.set_forkserver_preload(["overparam.training.run", "overparam.commands.train", "tests.docs.conftest"])
 
 
 @dataclass
@@ -107,32 +102,18 @@ def run(line: str, folder: Path) -> str:
         assert package == "overparam", f"{program}: a page runs the lab's commands, wandb and Python"
         printed = folder / ".printed"
         finished = set(folder.glob(FINISHED))
-        child = fresh.Process(target=start, args=(command, arguments, folder, printed, dict(os.environ)))
-        child.start()
+        with printed.open("w") as file:
+            to = {"stdout": file.fileno(), "stderr": file.fileno()}
+            child = Command(
+                f"{command}.py", *arguments, cwd=folder, env={**os.environ, "COLUMNS": "100"}, **to
+            )
         if f"# {KILLED}" in line:
-            until(lambda: set(folder.glob(FINISHED)) - finished or child.exitcode is not None)
+            until(lambda: set(folder.glob(FINISHED)) - finished or child.poll() is not None)
             os.killpg(child.pid, signal.SIGKILL)
-        child.join(HANGS)
-        child.kill()
-        code, output = child.exitcode, printed.read_text()
+        code, output = child.wait(), printed.read_text()
     expected = 2 if f"# {REFUSED}" in line else -signal.SIGKILL if f"# {KILLED}" in line else 0
     assert code == expected, f"{line}\n{output}"
     return output
-
-
-def start(
-    command: str, arguments: list[str], folder: Path, printed: Path, environment: dict[str, str]
-) -> None:
-    """Be a command that a person gives in a folder."""
-    os.setsid()
-    file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment, COLUMNS="100")
-    sys.argv = [command, *arguments]
-    sys.exit(import_module(f"overparam.commands.{command}").main())
 
 
 def plan_elsewhere(line: str, folder: Path) -> None:

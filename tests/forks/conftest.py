@@ -19,8 +19,8 @@ from torch import Tensor
 
 from overparam.loggers.metrics_table import read_metrics
 from overparam.training.run import train
-from tests.conftest import CONFIGS, ROOT, read_json
-from tests.gate import HANGS
+from tests.command_line import Command
+from tests.conftest import CONFIGS, read_json
 
 FEW = ("data.n_train=60", "trainer.max_steps=40")  # for the lab's own data
 
@@ -76,15 +76,14 @@ class Lab:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dedent(text))
 
-    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "scripts" / script), *arguments]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.folder, env={**os.environ, "COLUMNS": "200"}, **pipes)
+    def start(self, script: str, *arguments: str) -> Command:
+        wide = {**os.environ, "COLUMNS": "200"}
+        return Command(script, *arguments, cwd=self.folder, env=wide, stderr=subprocess.STDOUT)
 
     def command(self, script: str, *arguments: str) -> str:
         """Run a script of the template from the lab's folder, and return what it says."""
         process = self.start(script, *arguments)
-        output, _ = process.communicate(timeout=HANGS)
+        output, _ = process.communicate()
         assert process.returncode == 0, output
         return output
 

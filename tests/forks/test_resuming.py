@@ -105,12 +105,12 @@ def test_a_sweep_of_everything_killed_at_once(lab: Lab) -> None:
     rest = (f"trainer.max_steps={STEPS}", "trainer.accelerator=cpu", "logger=local")
     often = ("checkpoint_seconds=1e-9", "name=killed")
     all_at_once = ("hydra/launcher=local", f"hydra.launcher.cpu_slots={len(names)}")
-    sweep = ("--config-dir", "configs", "-m", *rest, *often, *all_at_once, f"experiment={','.join(names)}")
+    sweep = ("--config-dir", "configs", "-m", *rest, *often, f"experiment={','.join(names)}")
 
     (lab.folder / "closed").touch()
     reached = lab.folder / "reached"
     reached.mkdir()
-    process = lab.start("train.py", *sweep)
+    process = lab.start("train.py", *sweep, *all_at_once)
     try:
         until(lambda: len(list(reached.iterdir())) == len(names) or process.poll() is not None)
     finally:
@@ -125,7 +125,7 @@ def test_a_sweep_of_everything_killed_at_once(lab: Lab) -> None:
     assert not list(lab.folder.glob("logs/killed/*/summary.json"))
 
     (lab.folder / "closed").unlink()
-    lab.command("train.py", *sweep)
+    lab.command("train.py", *sweep)  # one by one
     resumed = {run.directory.name: run for run in lab.runs("killed")}
     assert len(resumed) == len(names)
     for name in names:

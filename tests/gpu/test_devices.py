@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.conftest import command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import read_json
 
 pytestmark = pytest.mark.gpu
 

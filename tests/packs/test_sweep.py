@@ -1,8 +1,5 @@
 """Packs through the command line: which runs are one is decided once, and what is left of a pack is that pack."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -10,7 +7,8 @@ from overparam.packs.record import PACKS, read_packs
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
 from overparam.runs.state import read_failure
-from tests.conftest import ENVIRONMENT, ROOT, command_line, read_json
+from tests.command_line import ENVIRONMENT, Command, command_line
+from tests.conftest import read_json
 from tests.gate import Gate
 
 SWEEP = ["-m", "name=packed", "logger=local", "data.n_train=100", "data.batch_size=20", "loss=mse"]
@@ -21,8 +19,8 @@ DIVERGING = "optimizer.lr=0.05,1e30"
 def killed(tmp_path, *overrides, step, finished=0):
     """Start the sweep, and kill it where a gate stops it."""
     gate = Gate(tmp_path)
-    command = [sys.executable, "scripts/train.py", *SWEEP, f"paths.logs={tmp_path}", *overrides]
-    process = subprocess.Popen([*command, *gate.overrides(step, finished)], cwd=ROOT, env=ENVIRONMENT)
+    command = ["train.py", *SWEEP, f"paths.logs={tmp_path}", *overrides]
+    process = Command(*command, *gate.overrides(step, finished), env=ENVIRONMENT)
     gate.wait(process)
     process.kill()
     process.wait()

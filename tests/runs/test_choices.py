@@ -10,7 +10,8 @@ import overparam as op
 from overparam.errors import ConfigError
 from overparam.runs.choices import record_choices
 from overparam.runs.identity import identity
-from tests.conftest import command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import read_json
 
 SMALL = ("data.n_train=20", "trainer.max_steps=2", "model.width=3", "logger=local", "trainer.accelerator=cpu")
 

@@ -20,7 +20,7 @@ from overparam.runs.state import State, read_failure, record_failure, run_direct
 from overparam.runs.summary import read_summary
 from overparam.studies.study import study
 from overparam.training.run import train
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 FINISHED = ("summary.json", "config.yaml", "metrics.csv", "provenance.json", "weights.pt")
 DAMAGE = {

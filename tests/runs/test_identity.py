@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from overparam.analysis.collect import collect
 from overparam.analysis.swept import swept
 from overparam.runs.identity import flat_values, identity, is_config_key, resolved_values
-from tests.conftest import command_line, compose_config
+from tests.command_line import command_line
+from tests.conftest import compose_config
 
 MLP = "overparam.models.mlp.MLP"
 

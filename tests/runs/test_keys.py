@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from overparam.errors import ConfigError
 from overparam.runs.keys import refuse_unknown_keys
-from tests.conftest import command_line, compose_config
+from tests.command_line import command_line
+from tests.conftest import compose_config
 
 GROUPS = {"data", "model", "optimizer", "experiment", "augmentation"}
 

@@ -11,7 +11,7 @@ from overparam.runs.names import folder_name
 from overparam.sweeps.grid import Composer
 from overparam.sweeps.plan import plan
 from overparam.training.run import train
-from tests.conftest import command_line
+from tests.command_line import command_line
 from tests.sweeps.conftest import composer
 
 __all__ = ["composer"]

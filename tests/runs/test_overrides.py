@@ -7,7 +7,7 @@ import pytest
 import overparam as op
 from overparam.claims.trained import Setup, train_sweeps
 from overparam.errors import ConfigError
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 TYPOS = [
     ("model.widht=3", "model.widht: .*; did you mean width"),

@@ -1,8 +1,6 @@
 import inspect
 import json
 import shutil
-import subprocess
-import sys
 from unittest import mock
 
 import pytest
@@ -14,6 +12,7 @@ from overparam.errors import ConfigError
 from overparam.runs.identity import run_directory
 from overparam.studies.ensembles import ensembles
 from overparam.studies.study import VARIED, study
+from tests.command_line import command_line
 from tests.conftest import ROOT
 
 
@@ -99,8 +98,7 @@ def test_the_command_prints_a_table_and_says_what_is_missing(mlps):
     folder = run_directory(mlps[0].cfg).parent
 
     def analyze(*arguments):
-        command = [sys.executable, str(ROOT / "scripts/analyze.py"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return command_line("analyze.py", *arguments)
 
     done = analyze("study=landscape", "study.points=3", f"runs={folder}")
     assert done.returncode == 0, done.stderr

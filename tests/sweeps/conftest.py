@@ -2,10 +2,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from overparam.sweeps.grid import Composer
-from tests.conftest import CONFIGS, ENVIRONMENT, ROOT
+from tests.command_line import ENVIRONMENT, Command
+from tests.conftest import CONFIGS
 from tests.gate import HANGS, until
 
 CRASHING = "model._target_=tests.sweeps.crashing.CrashingMLP"
@@ -35,31 +35,21 @@ def composer(tmp_path: Path) -> Any:
 
 
 class Sweep:
-    """A sweep of the command line, in a session of its own so that all its processes can be found."""
+    """A sweep of the command line, all whose processes can be found by their session."""
 
     def __init__(self, logs: Path, *overrides: str, **environment: str) -> None:
         small = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu", "logger=local")
-        self.command = [sys.executable, "scripts/train.py", "-m", *small, f"paths.logs={logs}", *overrides]
+        self.arguments = ["-m", *small, f"paths.logs={logs}", *overrides]
         self.environment = {**ENVIRONMENT, **environment}
-        self.process: subprocess.Popen[str]
+        self.process: Command
 
     def start(self) -> "Sweep":
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            env=self.environment,
-            start_new_session=True,
-            preexec_fn=partial(
-                signal.signal, signal.SIGINT, signal.SIG_DFL
-            ),  # tests in a shell's background ignore it
-            **pipes,
-        )
+        self.process = Command("train.py", *self.arguments, env=self.environment, stderr=subprocess.STDOUT)
         return self
 
     def finish(self, seconds: float = HANGS) -> tuple[int, str]:
         output, _ = self.process.communicate(timeout=seconds)
-        return self.process.returncode, output
+        return self.process.wait(), output
 
     def run(self) -> tuple[int, str]:
         return self.start().finish()

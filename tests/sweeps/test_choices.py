@@ -9,7 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from overparam.errors import ConfigError
 from overparam.sweeps.choices import sweep_points
 from overparam.sweeps.grid import Composer, expand, grid_points
-from tests.conftest import CONFIGS, command_line
+from tests.command_line import command_line
+from tests.conftest import CONFIGS
 from tests.sweeps.conftest import results
 
 TWO = "experiment=width_against_depth,sparsity"

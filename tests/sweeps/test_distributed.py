@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +10,8 @@ import torch
 
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
-from tests.conftest import ENVIRONMENT, ROOT, command_line, read_json
+from tests.command_line import ENVIRONMENT, Command, command_line
+from tests.conftest import read_json
 from tests.gate import Gate
 from tests.sweeps.conftest import Sweep, results
 from tests.sweeps.sharded import FOLDER
@@ -56,14 +55,12 @@ def test_two_processes_come_to_the_same_numbers(tmp_path: Path, alone: Path, tra
 
 
 def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path) -> None:
-    command = [sys.executable, "scripts/train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp"]
+    command = ["train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp"]
     command += ["model._target_=tests.sweeps.sharded.ShardedMLP", "trainer.max_steps=100", "clip_norm=1"]
     environment = {**ENVIRONMENT, FOLDER: str(tmp_path)}
 
-    def run(name: str, *knobs: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [*command, f"name={name}", *knobs], cwd=ROOT, env=environment, start_new_session=True
-        )
+    def run(name: str, *knobs: str) -> Command:
+        return Command(*command, f"name={name}", *knobs, env=environment)
 
     gate = Gate(tmp_path)
     killed = run("killed", "checkpoint_seconds=1e-9", *gate.overrides(step=50))

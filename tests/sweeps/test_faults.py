@@ -106,8 +106,8 @@ def test_a_stopped_sweep_goes_on(sweep: Callable[..., Sweep], tmp_path: Path) ->
     stopped = sweep("name=s", GATED, "seed=0,1", *LOCAL, **{FAULTS: str(tmp_path)}).start()
     until(lambda: (tmp_path / "reached").exists() or stopped.process.poll() is not None)
     os.killpg(stopped.process.pid, signal.SIGSTOP)
-    _, status = os.waitpid(stopped.process.pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status)
+    stat = Path(f"/proc/{stopped.process.pid}/stat")
+    until(lambda: stat.read_text().rpartition(") ")[2].startswith("T"))  # it is stopped
     (tmp_path / "closed").unlink()
     os.killpg(stopped.process.pid, signal.SIGCONT)
     code, output = stopped.finish()
@@ -267,7 +267,8 @@ def test_a_sweep_on_a_full_disk_ends_in_a_line_and_goes_on_when_there_is_room(sm
 def test_logs_that_can_only_be_read_are_read(small_disk: Path) -> None:
     from overparam.analysis.collect import collect, collect_steps
     from overparam.training.finished import load_run
-    from tests.conftest import command_line, compose_config
+    from tests.command_line import command_line
+    from tests.conftest import compose_config
 
     small = ("data.n_train=60", "trainer.max_steps=40", "trainer.accelerator=cpu", "logger=local")
     cfg = compose_config(*small, f"paths.logs={small_disk}", "name=done")

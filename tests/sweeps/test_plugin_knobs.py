@@ -13,7 +13,7 @@ from overparam.commands.start import what_to_install
 from overparam.errors import ConfigError
 from overparam.runs.state import Diverged, RunFailed
 from overparam.sweeps.offer import Offer
-from tests.conftest import command_line
+from tests.command_line import command_line
 from tests.sweeps.test_offer import RAY, SUBMITIT, launcher_of
 
 LOCAL: dict[str, Any] = {"devices": None, "runs_per_gpu": 1, "cpu_slots": None}

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from overparam.runs.state import lock, record_failure
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 
 def test_status_reads_a_sweep_from_its_directories(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from overparam.errors import ConfigError
 from overparam.training.run import train
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 BAD = {
     "model.width=0": "model.width must be greater than 0, got 0",

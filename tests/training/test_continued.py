@@ -11,7 +11,8 @@ from overparam.runs.identity import identity
 from overparam.runs.metrics import read_metrics
 from overparam.training.build import resolve
 from overparam.training.run import train
-from tests.conftest import command_line, read_json
+from tests.command_line import command_line
+from tests.conftest import read_json
 
 SHORT, LONG = "trainer.max_steps=37", "trainer.max_steps=90"
 KINDS = {

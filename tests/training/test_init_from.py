@@ -10,7 +10,7 @@ from overparam.errors import ConfigError
 from overparam.runs.identity import flat_values, identity
 from overparam.training.build import assemble, resolve
 from overparam.training.run import train
-from tests.conftest import command_line
+from tests.command_line import command_line
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """One run: what it leaves behind, and that killing it changes nothing."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ from overparam.runs.identity import run_directory
 from overparam.runs.provenance import resumed_at
 from overparam.runs.state import AlreadyRunning, Diverged, lock, read_failure
 from overparam.training.run import train
-from tests.conftest import ENVIRONMENT, ROOT, read_json
+from tests.command_line import ENVIRONMENT, Command
+from tests.conftest import read_json
 from tests.gate import Gate
 
 
@@ -192,19 +191,19 @@ KILLED, CONTINUED = (50, 200), [40, 190]  # evaluated steps, and where the chunk
 
 
 def test_a_run_killed_twice_ends_bit_for_bit_as_if_undisturbed(tmp_path):
-    def command(logs: Path, *gate: str) -> list[str]:
-        return [sys.executable, "scripts/train.py", *RESUMED, f"paths.logs={logs}", *gate]
+    def start(logs: Path, *gate: str) -> Command:
+        return Command("train.py", *RESUMED, f"paths.logs={logs}", *gate, env=ENVIRONMENT)
 
-    subprocess.run(command(tmp_path / "whole"), cwd=ROOT, check=True, capture_output=True)
+    start(tmp_path / "whole").communicate()
     killed, gate = tmp_path / "killed", Gate(tmp_path)
     for step in KILLED:
-        process = subprocess.Popen(command(killed, *gate.overrides(step)), cwd=ROOT, env=ENVIRONMENT)
+        process = start(killed, *gate.overrides(step))
         gate.wait(process)
         process.kill()
         process.wait()
         gate.close()
         assert not list(killed.glob("*/*/summary.json"))
-    subprocess.run(command(killed), cwd=ROOT, check=True, capture_output=True)
+    start(killed).communicate()
 
     (whole,), (resumed,) = (list(logs.glob("*/*")) for logs in (tmp_path / "whole", killed))
     for name in ("metrics.csv", "weights.pt"):

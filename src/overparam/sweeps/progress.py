@@ -57,14 +57,24 @@ class Progress:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._console = Console(stderr=True)
+        self._deaf = False  # to Ctrl-C, as what a script starts in the background is
 
     def __enter__(self) -> "Progress":
+        self._deaf = self.fail_fast and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        if self._deaf:
+            signal.signal(signal.SIGINT, self._interrupt)
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._end.set()
         self._thread.join()
+        if self._deaf:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.stopped_for is not None:
+            raise KeyboardInterrupt
 
     def update(self) -> None:
         """Look at the directories of the runs that are not known to be finished."""
