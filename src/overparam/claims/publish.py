@@ -51,7 +51,8 @@ Behind the table: [claims.json]({figures}/claims.json) has all of it for program
 """
 FIGURES_SAY = (
     "Curves are means over seeds, with bands of 95%. A letter stands at the points, or the stretch, that the effect of "
-    "that letter compares, or along a dotted line where what it compares is no curve of the figure."
+    "that letter compares, or along a dotted line where what it compares is no curve of the figure. Where the runs of "
+    "a row are gone and left no table, it has the effects alone, or a picture of that time without letters."
 )
 VERDICTS: dict[Verdict, str] = {
     "holds": "hold",
