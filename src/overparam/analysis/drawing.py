@@ -105,7 +105,7 @@ def draw_curve(
     axes.plot(
         places, mean, **{**style, "ms": 3, "marker": style["marker"] if len(curve) <= MOST_DOTS else ""}
     )
-    if interval.any():
+    if np.nan_to_num(interval).any():
         axes.fill_between(places, mean - interval, mean + interval, color=style["color"], alpha=0.2, lw=0)
 
 
