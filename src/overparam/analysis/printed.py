@@ -108,7 +108,7 @@ def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> N
         if not spare:
             break
         del kept[spare[-1]]
-    console.print(_table(kept))
+    console.print(_table(kept, is_tight=_width(console, kept) > console.width))
     cut = {"row": left_out, "column": len(given) - len(kept)}
     if left := [counted(count, f"more {name}") for name, count in cut.items() if count > 0]:
         print(f"and {' and '.join(left)}, in {where}")
@@ -128,8 +128,8 @@ def with_interval(mean: float | None, half_width: float | None, seeds: int) -> s
     )
 
 
-def _table(columns: Sequence[Column]) -> Table:
-    table = Table()
+def _table(columns: Sequence[Column], is_tight: bool = False) -> Table:
+    table = Table(padding=(0, 0 if is_tight else 1, 0, 1))
     for column in columns:
         table.add_column(Text(printable(column.head)))
     for row in zip(*(column.cells for column in columns), strict=True):
