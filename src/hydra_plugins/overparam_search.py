@@ -13,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.errors import counted
 from overparam.ranges import PositiveInt, Share
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class OptunaSearch(Sweeper):
         except ValueError:  # there is no best trial
             if self.trials.good:
                 raise
-        said = f"{self.trials.diverged} of {self.trials.count} trials diverged, {self.trials.failed} failed"
+        said = f"{self.trials.diverged} of {counted(self.trials.count, 'trial')} diverged, {self.trials.failed} failed"
         if not self.trials.good:
             raise SweepFailed(said)
         if self.trials.good < self.trials.count:
@@ -153,5 +154,5 @@ class Trials(Launcher):
                 self.best = result, overrides
         if time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
-            log.info("%d trials done, best %s %.4g", self.count, self.objective, self.best[0])
+            log.info("%s done, best %s %.4g", counted(self.count, "trial"), self.objective, self.best[0])
         return jobs

@@ -53,6 +53,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and what there are so many of.
+
+    Example:
+        >>> counted(1, "run"), counted(2, "finished run")
+        ('1 run', '2 finished runs')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def one_line(error: Exception | str) -> str:
     """Return an error's message in one line; of Hydra's, what comes before its list of folders or types."""
     text = " ".join(str(error).split())

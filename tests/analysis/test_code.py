@@ -39,7 +39,7 @@ def test_a_report_says_so_first_and_marks_each_setting(tmp_path, capsys):
     report(sweep)
     said = capsys.readouterr().out
     assert (
-        "4 runs were made by 2 codes (net.py new: 3; net.py old: 1), and 1 of 2 settings average over several: "
+        "4 runs were made by 2 codes (net.py new: 3; net.py old: 1), and 1 of 2 settings averages over several: "
         "retrain=true trains the older again"
     ) in said
     table = pl.read_csv(sweep / "report" / "table.csv").sort("model.width")

@@ -54,7 +54,8 @@ def assert_same_curves(found, wanted):
 
 
 def points_of(line):
-    return np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
+    points = np.column_stack([line.get_xdata(), line.get_ydata()]).astype(float)
+    return points[np.isfinite(points[:, 1])]  # between them a line may have gaps
 
 
 def of_figure(axes):
@@ -75,6 +76,12 @@ def of_figure(axes):
     }
 
 
+def of_axis_above(axes):
+    """P/n by width, where the figure has an axis of it above; it writes those that have room."""
+    ticks = [(axis.get_xticks(), axis.get_xticklabels()) for axis in axes.child_axes]
+    return {place: float(text.get_text()) for pair in ticks for place, text in zip(*pair, strict=True)}
+
+
 @pytest.mark.parametrize("name", [name for name in SHAPES if "figure" in drawn(name)])
 def test_the_page_draws_what_the_figure_draws(page_of, name):
     browser = page_of(name)
@@ -86,6 +93,11 @@ def test_the_page_draws_what_the_figure_draws(page_of, name):
         panel["title"] = title_of(panel["title"].split(", ")).replace("\n", " ")
         other["title"] = other["title"].replace("True", "true").replace("False", "false")
     assert found == wanted
+    above = browser.execute_script("return figure.above")
+    for axes, shown in zip(drawn(name)["figure"].axes, above, strict=True):
+        wanted = of_axis_above(axes)
+        assert bool(shown) == bool(wanted)
+        assert {width: float(text) for width, text in shown if width in wanted} == wanted
     said = drawn(name)["figure"].get_suptitle().splitlines()
     notes = browser.execute_script("return document.getElementById('notes').textContent").split(" · ")
     assert notes == [said[0].partition(": ")[2], *said[1:]]

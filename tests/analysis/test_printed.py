@@ -48,6 +48,19 @@ def test_a_deviation_is_the_interval_of_the_figures_and_says_so(capsys):
     assert lines[-1] == "± is the 95% interval of the mean over seeds"
 
 
+def test_a_setting_is_one_line_at_80_columns(capsys):
+    table = pl.concat(
+        runs(seeds=3, **{"data.label_noise": noise}).with_columns(train_error_noisy=pl.lit(0.5))
+        for noise in (0.1, 0.2)
+    )
+    keys = ["model.width", "data.label_noise"]
+    print_settings(over_seeds(table, keys, COLUMNS), keys, [])
+    _, (head, *rows) = shown(capsys)
+    assert head == ["width", "label noise", "P/n", "train error", "noise fitted", "test error", "seeds"]
+    assert len(rows) == 4
+    assert all("±" in row[5] and row[6] == "3" for row in rows)
+
+
 def test_two_seeds_have_no_interval_as_in_the_figures(capsys):
     settings(seeds=2)
     lines, (_, row, _) = shown(capsys)

@@ -39,12 +39,15 @@ def describe(figure):
         lines.append(f"  [{title}] {axes.get_ylabel() or '...'} over {where}")
         for line in axes.lines:
             x = np.asarray(line.get_xdata(), dtype=float)
+            gaps = x[np.isnan(np.asarray(line.get_ydata(), dtype=float))]
+            x = np.setdiff1d(x, gaps) if len(gaps) else x
+            but = f" but over {', '.join(f'{gap:g}' for gap in gaps)}" if len(gaps) else ""
             is_joined = line.get_linestyle() != "None" and len(x) > 1
             if line.get_label() and not str(line.get_label()).startswith("_"):
                 where = (
                     f"at {x[0]:g}" if line.get_label() == "interpolation threshold" else f"{len(x)} points"
                 )
-                lines.append(f"    {line.get_label()}: {where}{' joined' if is_joined else ''}")
+                lines.append(f"    {line.get_label()}: {where}{f' joined{but}' if is_joined else ''}")
         lines += [f"    error bars: {len(c[0].get_xdata())} {c.get_label()}" for c in axes.containers]
         dots = sum(len(c.get_offsets()) for c in axes.collections if isinstance(c, PathCollection))
         lines += [f"    runs as dots: {dots}"] if dots else []

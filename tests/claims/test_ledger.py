@@ -5,16 +5,12 @@ import json
 import shutil
 from dataclasses import replace
 
-import polars as pl
 import pytest
 from omegaconf import OmegaConf
 
-from overparam.analysis.drawing import say_below
-from overparam.analysis.lines import line_figure
 from overparam.claims.claim import claim_files, load_claim
-from overparam.claims.ledger import read_entries, said_by, save_entry
+from overparam.claims.ledger import read_entries, save_entry
 from overparam.claims.publish import publish
-from overparam.claims.verdict import Effect
 from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
 from tests.command_line import command_line
@@ -47,29 +43,12 @@ def test_a_false_claim_does_not_hold_and_a_true_one_does(ledger):
     assert [(e.name, e.verdict) for e in read_entries(out)] == [("true", "holds"), ("false", "does not hold")]
     rows = [line.split(" | ") for line in (out / "ledger.md").read_text().splitlines()[2:]]
     assert [row[2] for row in rows] == [
-        "**holds** (1 of 1 effects hold)",
-        "**does not hold** (0 of 1 effects hold)",
+        "**holds** (1 of 1 effect holds)",
+        "**does not hold** (0 of 1 effect hold)",
     ]
     assert "3 seeds" in rows[0][3]
     assert rows[0][4] == "before the runs<br>not sealed"
     assert (out / "false.png").stat().st_size > 1000
-
-
-def test_a_figure_says_the_verdict_and_every_bound():
-    table = pl.DataFrame({"x": [1, 2, 4] * 3, "y": [0.3, 0.2, 0.1] * 3, "seed": [0] * 3 + [1] * 3 + [2] * 3})
-    figure = line_figure(table, "a claim", "x", ["y"])
-    before = figure.get_size_inches()[1]
-    effects = [
-        Effect("falls", "y falls", 0.1, [0.2, 0.21, 0.19]),
-        Effect("rises", "y rises", 0, [-0.2, -0.21, -0.19]),
-    ]
-    say_below(figure, said_by(effects))
-    assert figure.get_supxlabel().splitlines() == [
-        "does not hold, by:",
-        "y falls: 0.2 ± 0.025 (> 0.1; 3 seeds): holds",
-        "y rises: -0.2 ± 0.025 (> 0; 3 seeds): does not hold",
-    ]
-    assert figure.get_size_inches()[1] > before
 
 
 def test_one_that_cannot_be_judged_stops_no_other(ledger):
@@ -211,12 +190,12 @@ def test_a_replaced_rule_leaves_its_verdict_and_asks_for_a_rerun(judged, tmp_pat
     (old,) = [line for line in lines if line.startswith(f"| {new.number} | {name} | holds |")]
     assert why in old
     assert new.effect_lines[0] in old
-    assert "1 are to be rerun" in "".join(lines)
+    assert "1 is to be rerun" in "".join(lines)
     # Then one was: the old verdict stays beside the new one, and once only.
     for _ in range(2):
         lines = publish(judged, tmp_path).read_text().splitlines()
         (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
-        assert "**holds** (1 of 1 effects hold)<br>by the rule before: holds |" in row
+        assert "**holds** (1 of 1 effect holds)<br>by the rule before: holds |" in row
         assert sum(line.startswith(f"| {new.number} | {name} | holds |") for line in lines) == 1
     # An entry by an old rule that lies in the folder still does not count.
     save_entry(replace(new, digest="of-old"), judged)

@@ -69,7 +69,7 @@ def test_finished_runs_of_other_code_are_named(setup, caplog):
     path.write_text(json.dumps({**then, "sources": dict.fromkeys(then["sources"], "0" * 16)}))
     sources.runs(setup, "random_labels", PLAIN)
     path.write_text(before)
-    assert f"1 of {len(names)} finished runs were made by other code" in caplog.text
+    assert f"1 of {len(names)} finished runs was made by other code" in caplog.text
 
 
 def test_other_runs_in_the_folder_do_not_reach_the_table(setup):

@@ -142,6 +142,8 @@ def check_steps(view):
         *("test_error", "train_error", "test_loss", "train_loss", "train_error_clean", "train_error_noisy")
     }
     for panel in drawn:
+        # A line a group of the view, see below, with a band over its seeds.
+        assert (panel["aggregate"], panel["groupAgg"], panel["groupArea"]) == (True, "mean", "stderr")
         for key in panel["metrics"]:
             for name, run in view.runs.items():
                 there = [

@@ -123,7 +123,7 @@ def test_what_has_begun_alone_goes_on_alone(tmp_path):
     killed(tmp_path, "pack=off", step=100)
     (begun,) = [path.parent.name for path in tmp_path.glob("packed/*/last.ckpt")]
     said = trained(tmp_path)
-    assert "1 runs are trained alone: they have begun so" in said
+    assert "1 run is trained alone: they have begun so" in said
     assert "2 runs are trained together, packs: 1" in said
     assert (begun,) in [pack.runs for pack in read_packs(tmp_path / "packed")]
     assert resumed_at(tmp_path / "packed" / begun) == [79]

@@ -103,6 +103,6 @@ def test_a_launcher_that_gives_up_again_and_again_is_used_while_runs_go_on(
         assert list(sweep_module._train([run], launch)[1]) == [run.directory]
         assert launches == 7
     else:
-        with pytest.raises(SweepFailed, match="1 runs cannot be finished: RuntimeError: a job was cancelled"):
+        with pytest.raises(SweepFailed, match="1 run cannot be finished: RuntimeError: a job was cancelled"):
             sweep_module._train([run], launch)
         assert launches == 3

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from overparam.errors import counted
+
 ANY = "any"  # of a run that uses none of the files whose content differs: all codes would have made it
 
 
@@ -52,5 +54,6 @@ def mixed_codes(table: pl.DataFrame, keys: Sequence[str]) -> str | None:
     settings = [group["code"] for _, group in table.group_by(keys)] if keys else [table["code"]]
     mixed = sum(len(codes(setting)) > 1 for setting in settings)
     what = "; ".join(f"{label}: {counts[label]}" for label in found)
-    average = f"{mixed} of {len(settings)} settings average over several: retrain=true trains the older again"
+    average = f"{mixed} of {counted(len(settings), 'setting')} {'averages' if mixed == 1 else 'average'}"
+    average += " over several: retrain=true trains the older again"
     return f"{len(table)} runs were made by {len(found)} codes ({what}), and {average}"

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import matplotlib
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -72,10 +72,12 @@ def number_axis(axes: Axes, table: pl.DataFrame, key: str, room: float) -> None:
         axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
 
 
-def draw_curve(axes: Axes, table: pl.DataFrame, x: str, column: str, **style: Any) -> None:
+def draw_curve(
+    axes: Axes, table: pl.DataFrame, x: str, column: str, gaps: Sequence[float] = (), **style: Any
+) -> None:
     """Draw the mean of `column` over the runs at each `x`, with its 95% interval; below three seeds the runs as dots.
 
-    `style` is Matplotlib's, with a color; linestyle "none" leaves points apart.
+    Nothing is joined over one of `gaps`. `style` is Matplotlib's, with a color; linestyle "none" leaves points apart.
     """
     known = table.drop_nulls([x, column])
     if known.is_empty():
@@ -91,19 +93,20 @@ def draw_curve(axes: Axes, table: pl.DataFrame, x: str, column: str, **style: An
         points: dict[str, Any] = {**style, "ms": 5, "linestyle": "none", "lw": 0}
         axes.errorbar(curve[x], mean, interval, capsize=3, elinewidth=1.2, **points)
         return
+    places, inside = curve[x].to_numpy(), [gap for gap in gaps if curve[x][0] < gap < curve[x][-1]]
+    if inside:
+        at = np.searchsorted(places, inside)
+        places = np.insert(places.astype(float), at, inside)
+        mean, interval = np.insert(mean, at, np.nan), np.insert(interval, at, np.nan)
+        gone = np.pad(np.isnan(mean), 1, constant_values=True)
+        alone = gone[:-2] & ~gone[1:-1] & gone[2:]  # a band of one point is not seen
+        ends = (mean - interval)[alone], (mean + interval)[alone]
+        axes.vlines(places[alone], *ends, color=style["color"], lw=1.2)
     axes.plot(
-        curve[x], mean, **{**style, "ms": 3, "marker": style["marker"] if len(curve) <= MOST_DOTS else ""}
+        places, mean, **{**style, "ms": 3, "marker": style["marker"] if len(curve) <= MOST_DOTS else ""}
     )
-    if interval.any():
-        axes.fill_between(curve[x], mean - interval, mean + interval, color=style["color"], alpha=0.2, lw=0)
-
-
-def say_below(figure: Figure, said: Sequence[str]) -> None:
-    """Write texts below a figure, which grows by what they need."""
-    width, height = figure.get_size_inches()
-    lines = [line for text in said for line in wrap(text, int(15 * width), subsequent_indent="    ")]
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8)
-    figure.set_size_inches(width, height + 0.15 * len(lines))
+    if np.nan_to_num(interval).any():
+        axes.fill_between(places, mean - interval, mean + interval, color=style["color"], alpha=0.2, lw=0)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

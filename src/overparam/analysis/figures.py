@@ -42,12 +42,15 @@ class Looks:
         looks = cls(
             layout, parts, found, dashes, None if is_number(runs, layout.x) else levels(runs, layout.x)
         )
-        done = set(runs.filter(status="finished")[layout.color]) if layout.color else set()
+        finished = runs.filter(status="finished")
+
+        def said(key: str, value: Any) -> str:
+            return legend_text(key, value) + ("" if value in set(finished[key]) else " (failed)")
+
         for value, color in found.items() if layout.color else ():
-            text = legend_text(str(layout.color), value) + ("" if value in done else " (failed)")
-            looks.legend[text] = Line2D([], [], color=color, marker="o", ms=4)
+            looks.legend[said(str(layout.color), value)] = Line2D([], [], color=color, marker="o", ms=4)
         for value, dash in dashes.items() if layout.dash else ():
-            looks.legend[legend_text(str(layout.dash), value)] = Line2D([], [], color=GREY, ls=dash)
+            looks.legend[said(str(layout.dash), value)] = Line2D([], [], color=GREY, ls=dash)
         for index, name in enumerate(parts.values()) if len(parts) > 1 else ():
             style = looks.style(index, hues[0], next(iter(dashes))) | {"ms": 4}
             looks.legend[name] = Line2D([], [], **style | ({"color": GREY} if layout.color else {}))
@@ -157,8 +160,10 @@ def is_regression(table: pl.DataFrame) -> bool:
 
 def _draw_line(axes: Axes, line: pl.DataFrame, looks: Looks, hue: Any, dash: Any) -> None:
     x, finished = looks.layout.x, line.filter(status="finished")
+    dead = _all_failed(line, x).to_list()
     for index, column in enumerate(looks.parts):
-        draw_curve(axes, finished, x, column, label=looks.parts[column], **looks.style(index, hue, dash))
+        given = {"label": looks.parts[column], **looks.style(index, hue, dash)}
+        draw_curve(axes, finished, x, column, gaps=dead, **given)
     color = looks.colors[hue] if looks.layout.color else "black"
     if THEORY in line.columns and "test_error" in looks.parts and line[THEORY].is_not_null().any():
         theory = over_seeds(finished.drop_nulls(THEORY), [x], [THEORY])
@@ -181,6 +186,11 @@ def _draw_line(axes: Axes, line: pl.DataFrame, looks: Looks, hue: Any, dash: Any
         looks.legend["theory: width = n"] = Line2D([], [], color="black", ls="-.", lw=0.8)
 
 
+def _all_failed(line: pl.DataFrame, x: str) -> pl.Series:
+    """Return the values of x at which all runs of a line failed."""
+    return line.group_by(x).agg((pl.col("status") == "failed").all()).filter("status").sort(x)[x].drop_nulls()
+
+
 def _draw_failed(axes: Axes, panel: pl.DataFrame, looks: Looks) -> set[Any]:
     """Mark the settings of which no run finished with a cross; return the values of those beyond the axis."""
     low, high = axes.get_xlim()
@@ -188,9 +198,9 @@ def _draw_failed(axes: Axes, panel: pl.DataFrame, looks: Looks) -> set[Any]:
     far = set[Any]()
     for index, (hue, _, line) in enumerate(looks.lines(panel)):
         x = looks.layout.x
-        dead = line.group_by(x).agg((pl.col("status") == "failed").all()).filter("status")
-        far |= set(dead.filter(~pl.col(x).is_between(low, high))[x])
-        dead = dead.filter(pl.col(x).is_between(low, high))
+        dead = _all_failed(line, x)
+        far |= set(dead.filter(~dead.is_between(low, high)))
+        dead = dead.filter(dead.is_between(low, high))
         if len(dead):
             style: dict[str, Any] = {
                 "color": looks.colors[hue],
@@ -200,7 +210,7 @@ def _draw_failed(axes: Axes, panel: pl.DataFrame, looks: Looks) -> set[Any]:
                 "mew": 1.8,
             }
             places = [0.03 + 0.04 * (index % 8)] * len(dead)
-            axes.plot(dead[x], places, transform=foot, label="failed", zorder=5, **style)
+            axes.plot(dead, places, transform=foot, label="failed", zorder=5, **style)
             looks.legend["all runs failed"] = Line2D([], [], **style | {"color": GREY})
     axes.set_xlim(low, high)
     return far

@@ -12,6 +12,7 @@ from overparam.analysis.axes import CATEGORICAL, label, title_of
 from overparam.analysis.curves import over_seeds
 from overparam.analysis.drawing import add_legend, draw_curve, grid, name_axis, number_axis
 from overparam.analysis.layout import MOST_COLORS, settings
+from overparam.analysis.marks import ROW, Mark, Marked
 
 
 def line_figure(
@@ -25,6 +26,7 @@ def line_figure(
     log: str = "",
     xlabel: str | None = None,
     ylabel: str | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Figure:
     """Draw the mean over seeds of the columns `y`, with 95% bands or each seed as a dot, against `x`.
 
@@ -40,7 +42,9 @@ def line_figure(
         log: "y" for a logarithmic vertical axis.
         xlabel: text of the horizontal axis; None is the column's name.
         ylabel: text of the vertical axis; None is the names in `y`.
+        marks: what is compared, by the rows of `table`.
     """
+    table = table.with_row_index(ROW)
     for column, value in (where or {}).items():
         table = table.filter(pl.col(column) == value)
     names = None if table[x].dtype.is_numeric() else table[x].unique(maintain_order=True).to_list()
@@ -63,6 +67,7 @@ def line_figure(
             number_axis(axes, table, x, room=0.05 if len(panels) == 1 else 0.09)
         else:
             name_axis(axes, names, 60 if len(panels) == 1 else 30)
+        marked = Marked(axes)
         groups = {", ".join(texts): group for texts, group in settings(panel, inside)}
         for index, (name, column) in enumerate(looks):
             if (group := groups.get(name)) is None:
@@ -75,6 +80,7 @@ def line_figure(
                 shift = min(0.12, 0.7 / len(looks)) * (index - (len(looks) - 1) / 2)
                 group, style = group.with_columns(pl.col(x) + shift), "none"
             draw_curve(axes, group, x, column, color=color, linestyle=style, label=text)
+            marked.add(marks, group, x, y, column)
             legend[text] = Line2D([], [], color=color, ls=style, marker="o", ms=4)
             if theory:
                 curve = over_seeds(group.drop_nulls(theory), [x], [theory])
@@ -82,6 +88,7 @@ def line_figure(
                 legend["theory"] = Line2D([], [], color="0.1", lw=0.8)
         if "y" in log:
             axes.set_yscale("log")
+        marked.draw()
         axes.set_title(title_of(title_texts), weight="bold")
         axes.set_xlabel(label(x) if xlabel is None else xlabel)
         if axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]

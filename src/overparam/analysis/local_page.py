@@ -17,7 +17,7 @@ from overparam.analysis.axes import CATEGORICAL, SEQUENTIAL, label, spoken
 from overparam.analysis.commands import as_typed, run_command
 from overparam.analysis.curves import SEEDS_FOR_A_BAND
 from overparam.analysis.drawing import MOST_DOTS, is_number
-from overparam.analysis.figures import SAMPLES, THEORY, THRESHOLD_ALONG, is_regression
+from overparam.analysis.figures import SAMPLES, THEORY, THRESHOLD_ALONG, WIDTH, is_regression
 from overparam.analysis.layout import (
     MOST_COLORS,
     MOST_COLUMNS,
@@ -63,6 +63,7 @@ RULES = {
     "samples": SAMPLES,
     "seedsForABand": SEEDS_FOR_A_BAND,
     "thresholdAlong": THRESHOLD_ALONG,
+    "width": WIDTH,
 }
 
 

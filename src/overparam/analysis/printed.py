@@ -11,7 +11,7 @@ from rich.text import Text
 from overparam.analysis.axes import spoken, value_text
 from overparam.analysis.curves import SEEDS_FOR_A_BAND, over_seeds
 from overparam.analysis.swept import swept
-from overparam.errors import printable
+from overparam.errors import counted, printable
 from overparam.runs.identity import is_config_key
 
 MOST_ROWS = 40  # of a table of settings
@@ -87,7 +87,7 @@ def print_study(table: pl.DataFrame, name: str, first: Sequence[str] = ()) -> No
     print_columns([_cut(column) for column in columns], f"{name}.csv", left_out=len(groups) - MOST_ROWS)
     if len(groups) < len(table):
         what = "means over pairs" if of_pairs else "means over seeds" if is_repeated else "lowest to highest"
-        print(f"{what} of {len(table)} rows; all are in {name}.csv")
+        print(f"{what} of {counted(len(table), 'row')}; all are in {name}.csv")
     if any("±" in text for texts in found for text in texts):
         print(f"{INTERVAL} over seeds")
 
@@ -108,11 +108,9 @@ def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> N
         if not spare:
             break
         del kept[spare[-1]]
-    console.print(_table(kept))
-    cut = {"rows": left_out, "columns": len(given) - len(kept)}
-    if left := [
-        f"{count} more {name if count > 1 else name[:-1]}" for name, count in cut.items() if count > 0
-    ]:
+    console.print(_table(kept, is_tight=_width(console, kept) > console.width))
+    cut = {"row": left_out, "column": len(given) - len(kept)}
+    if left := [counted(count, f"more {name}") for name, count in cut.items() if count > 0]:
         print(f"and {' and '.join(left)}, in {where}")
 
 
@@ -130,8 +128,8 @@ def with_interval(mean: float | None, half_width: float | None, seeds: int) -> s
     )
 
 
-def _table(columns: Sequence[Column]) -> Table:
-    table = Table()
+def _table(columns: Sequence[Column], is_tight: bool = False) -> Table:
+    table = Table(padding=(0, 0 if is_tight else 1, 0, 1))
     for column in columns:
         table.add_column(Text(printable(column.head)))
     for row in zip(*(column.cells for column in columns), strict=True):

@@ -28,7 +28,7 @@ from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, st
 from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
-from overparam.errors import ConfigError, printable
+from overparam.errors import ConfigError, counted, printable
 from overparam.locks import locked
 from overparam.loggers.wandb_report import log_report
 from overparam.loggers.wandb_view import save_workspace
@@ -84,7 +84,7 @@ def _report(folder: Path) -> list[Path]:
         table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
     ):
         Console().print(
-            Text(printable(f"warning of {count} of {len(table)} runs: {warning}")), soft_wrap=True
+            Text(printable(f"warning of {count} of {counted(len(table), 'run')}: {warning}")), soft_wrap=True
         )
     for name, figure in figures(configured, steps, keys, folder.name):
         files += save(figure, out / name)

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from hydra.utils import get_method
 from omegaconf import OmegaConf
@@ -26,10 +26,10 @@ class Call(BaseModel, extra="allow", strict=True):
 
     target: str = Field(alias="_target_")
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Call the function with `arguments` and the knobs."""
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Call the function with `arguments`, the knobs and `more`, which no file says."""
         function = get_method(self.target)
-        return function(*arguments, **typed(function, self.model_extra or {}, prefix=""))
+        return function(*arguments, **typed(function, self.model_extra or {}, prefix=""), **more)
 
     def check(self, where: str, *arguments: str) -> None:
         """Raise `ConfigError` unless the function takes so many arguments by position, and these knobs."""
@@ -80,9 +80,6 @@ class Drawing(Call):
     """A figure."""
 
     target: str = Field(f"{lines.__name__}.line_figure", alias="_target_")
-    of: Literal["table", "effects"] = (
-        "table"  # what is drawn: the source's table, or the effects of each seed
-    )
 
 
 class Claim(BaseModel, extra="forbid", strict=True):
@@ -100,7 +97,7 @@ class Claim(BaseModel, extra="forbid", strict=True):
     effects: Annotated[
         dict[str, Prediction], Field(min_length=1)
     ]  # such as those of overparam.claims.effects
-    figure: Drawing
+    figure: Drawing | None = None  # of the table, above the effects, which are always drawn
 
     @model_validator(mode="after")
     def _is_decidable(self) -> "Claim":
@@ -204,7 +201,8 @@ def _check(claim: Claim, config_dir: Path | None) -> None:
         effect.check(f"effects.{name}", "table")
         if why := why_impossible(effect.possible, effect.above, effect.below, effect.smallest):
             raise ConfigError(f"effects.{name} tests nothing, {why}; if that is not so, state its range")
-    claim.figure.check("figure", "table", "title")
+    if claim.figure:
+        claim.figure.check("figure", "table", "title")
 
 
 def _first(error: ValidationError) -> str:

@@ -9,11 +9,10 @@ import polars as pl
 
 from overparam.analysis.code import codes
 from overparam.analysis.collect import collect
-from overparam.analysis.drawing import say_below
-from overparam.analysis.tables import write_csv
 from overparam.claims.claim import Claim, load_claim
 from overparam.claims.covers import covers
-from overparam.claims.ledger import Entry, said_by
+from overparam.claims.ledger import Entry
+from overparam.claims.picture import draw, write_table
 from overparam.claims.plan import measuring_code
 from overparam.claims.sampling import at_most, standard_error, with_samples
 from overparam.claims.seal import as_record, now, read_seals, said_of_seal
@@ -22,9 +21,7 @@ from overparam.claims.verdict import Effect, verdict
 from overparam.errors import ConfigError
 from overparam.runs.code import lab_commit
 from overparam.runs.provenance import started_at
-from overparam.runs.summary import whole
 
-DPI = 120  # of a figure
 GROWTH = 1.5  # how many times the seeds there are after each look that does not decide
 
 
@@ -57,7 +54,8 @@ def judge(path: Path, setup: Setup, out: Path, add_seeds: bool = True, before: E
         table = pl.concat([table, more], how="diagonal_relaxed")
         runs = list(dict.fromkeys([*runs, *new_runs]))
         effects = _measure(claim, table, _folders(claim, setup, runs))
-    _draw(claim, path.stem, table, effects, out)
+    write_table(claim, table, out / f"{path.stem}.csv")
+    draw(claim, effects, table, out / f"{path.stem}.png")
     folders = _folders(claim, setup, runs)
     if runs:
         times = [started_at(folder) for folder in folders]
@@ -105,19 +103,6 @@ def _measure(claim: Claim, table: pl.DataFrame, folders: list[Path]) -> list[Eff
                 f"effects.{effect.name} is {outside[0]:g}, and its range is {low:g} to {high:g}: state its range"
             )
     return effects
-
-
-def _draw(claim: Claim, name: str, table: pl.DataFrame, effects: list[Effect], out: Path) -> None:
-    shown = table
-    if claim.figure.of == "effects":
-        rows = [(e.name.replace("_", " "), value) for e in effects for value in e.values]
-        shown = pl.DataFrame(rows, schema=["effect", "value"], orient="row")
-    figure = claim.figure(shown, claim.claim)
-    say_below(figure, said_by(effects))
-    with whole(out / f"{name}.png") as file:
-        figure.savefig(file, dpi=DPI)
-    with whole(out / f"{name}.csv") as file:
-        write_csv(table.select(pl.exclude(pl.List)), file)
 
 
 def _folders(claim: Claim, setup: Setup, runs: list[str]) -> list[Path]:

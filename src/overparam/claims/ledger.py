@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from overparam.claims.verdict import Effect, Verdict, verdict, verdicts
+from overparam.errors import counted
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
 
@@ -72,7 +73,9 @@ class Entry:
         """What is to be known of the verdict beside its effects, a line each."""
         lines = [self.corrected] if self.corrected else []
         if needed := (self.seal or {}).get("needed"):
-            lines.append(f"its smallest effects that matter need {needed} seeds (power 90%, by its pilot)")
+            lines.append(
+                f"its smallest effects that matter need {counted(needed, 'seed')} (power 90%, by its pilot)"
+            )
         lines.append(self.sealed or "not sealed")
         if self.covers:
             lines.append(f"over its seeds vary: {self.covers}")
@@ -94,11 +97,6 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
         excluded = f", {effect.excluded}" if says == "inconclusive" and effect.excluded else ""
         lines.append(f"{effect.says}: {effect}: {says}{excluded}")
     return lines
-
-
-def said_by(effects: Sequence[Effect]) -> list[str]:
-    """Return a verdict and every effect with its bound, a line each."""
-    return [f"{verdict(effects)}, by:", *effect_lines(effects)]
 
 
 def as_json(entry: Entry) -> dict[str, Any]:
@@ -137,7 +135,8 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
         holding = entry.verdicts.count("holds")
         says = f"**{entry.verdict}**"
         if entry.effects:
-            says += f" ({holding} of {len(entry.effects)} effects hold)"
+            hold = "holds" if holding == 1 else "hold"
+            says += f" ({holding} of {counted(len(entry.effects), 'effect')} {hold})"
         says += f"<br>{entry.corrected}" if entry.corrected else ""
         says += "".join(f"<br>by the rule before: {old.verdict}" for old in reversed(entry.replaced))
         runs = str(len(entry.runs)) if entry.runs else "exact, none" if entry.effects else ""

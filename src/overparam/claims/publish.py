@@ -19,9 +19,10 @@ from overparam.claims.ledger import (
     replaced_lines,
     table_lines,
 )
+from overparam.claims.picture import draw, read_table
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Verdict
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.runs.summary import whole
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
@@ -51,13 +52,24 @@ rerun" says that no run was judged by the new rule.
 
 Behind the table: [claims.json]({figures}/claims.json) has all of it for programs: rule, seal, effects, runs, code;
 [effects.csv]({figures}/effects.csv) every effect with its value for each seed,
-[runs.csv]({figures}/runs.csv) the identity of every run.
+[runs.csv]({figures}/runs.csv) the identity of every run; a CSV of a claim's name is the table of its curves.
 """
+FIGURES_SAY = (
+    "Curves are means over seeds, with bands of 95%. A letter stands at the points, or the stretch, that the effect of "
+    "that letter compares, or along a dotted line where what it compares is no curve of the figure. Where the runs of "
+    "a row are gone and left no table, it has the effects alone, or a picture of that time without letters."
+)
 VERDICTS: dict[Verdict, str] = {
     "holds": "hold",
     "does not hold": "do not hold",
     "inconclusive": "are inconclusive",
     "to be rerun": "are to be rerun",
+}
+OF_ONE: dict[Verdict, str] = {
+    "holds": "holds",
+    "does not hold": "does not hold",
+    "inconclusive": "is inconclusive",
+    "to be rerun": "is to be rerun",
 }
 EFFECT_COLUMNS = (
     *("claim", "effect", "says", "above", "below"),
@@ -87,9 +99,12 @@ def publish(out: Path, root: Path) -> Path:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
-        is_new = entry.effects and entry.effects == judged.get(entry.name, entry).effects
-        if is_new and (out / entry.figure).exists():
-            shutil.copyfile(out / entry.figure, folder / entry.figure)
+        if entry.effects and entry.effects == judged.get(entry.name, entry).effects:
+            for suffix in (".csv", ".png"):
+                if (file := (out / entry.figure).with_suffix(suffix)).exists():
+                    shutil.copyfile(file, folder / file.name)
+        if entry.effects and not (figure := folder / entry.figure).exists():
+            draw(claims[entry.name], entry.effects, read_table(figure.with_suffix(".csv")), figure)
     effects = [
         (
             *(entry.name, e.name, e.says, *("" if b is None else b for b in (e.above, e.below))),
@@ -124,7 +139,9 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
     if judged is not None and judged.digest != claim.digest:
         judged = None
     if judged is not None and len(judged.seeds) < claim.seeds:
-        raise ConfigError(f"{name} was judged over {len(judged.seeds)} seeds, and asks for {claim.seeds}")
+        raise ConfigError(
+            f"{name} was judged over {counted(len(judged.seeds), 'seed')}, and asks for {claim.seeds}"
+        )
     if published is None or published.digest == claim.digest:
         entry = judged or published
         if entry is None:
@@ -164,7 +181,10 @@ def _introduction(entries: Sequence[Entry]) -> str:
     return INTRODUCTION.format(
         runs=len({run for entry in entries for run in entry.runs}),
         count=len(entries),
-        verdicts=", ".join(f"{counts[verdict]} {text}" for verdict, text in VERDICTS.items()),
+        verdicts=", ".join(
+            f"{counts[verdict]} {OF_ONE[verdict] if counts[verdict] == 1 else text}"
+            for verdict, text in VERDICTS.items()
+        ),
         figures=FIGURES,
     )
 
@@ -176,7 +196,7 @@ def _replaced(entries: Sequence[Entry]) -> list[str]:
 
 
 def _figures(entries: Sequence[Entry]) -> list[str]:
-    lines = ["", "## Figures", "", "Means over seeds, with bands of 95%."]
+    lines = ["", "## Figures", "", FIGURES_SAY]
     for entry in entries:
         if entry.effects:
             lines += ["", f"![{entry.claim}]({FIGURES}/{entry.figure})"]

@@ -16,7 +16,7 @@ from overparam.claims.claim import Claim
 from overparam.claims.intervals import POWER, seeds_needed, upper_deviation
 from overparam.claims.plan import changed_files, measuring_code, planned_runs
 from overparam.claims.trained import Setup
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.runs.code import lab_commit
 from overparam.runs.damage import what_is_wrong
 from overparam.runs.summary import whole
@@ -90,8 +90,8 @@ def seal(path: Path, claim: Claim, setup: Setup, judged: Sequence[int]) -> Seal:
     runs = planned_runs(claim, replace(setup, seeds=claim.most_seeds))
     if begun := [run.identity for run in runs if run.directory.exists()]:
         raise ConfigError(
-            f"{len(begun)} of its {len(runs)} runs exist, such as {runs[0].directory.parent / begun[0]}: a seal is "
-            "older than its data"
+            f"{len(begun)} of its {counted(len(runs), 'run')} exist, such as {runs[0].directory.parent / begun[0]}: "
+            "a seal is older than its data"
         )
     earlier, code = read_seals(path), measuring_code(claim, setup)
     if earlier and earlier[-1].digest == claim.digest and earlier[-1].code == code:

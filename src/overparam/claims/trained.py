@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.paths import CONFIGS
 from overparam.runs.code import other_code
 from overparam.runs.overrides import explain
@@ -172,5 +172,6 @@ def _say_other_code(finished: Sequence[Path]) -> None:
     codes = Counter(code for directory in finished if (code := other_code(directory)))
     if codes:
         said = ", ".join(f"{code}: {times}" for code, times in codes.most_common())
-        where = f"{finished[0].parent}: {codes.total()} of {len(finished)} finished runs"
-        log.warning("%s were made by other code (%s); to train them again, delete them", where, said)
+        was, of = "was" if codes.total() == 1 else "were", counted(len(finished), "finished run")
+        where = f"{finished[0].parent}: {codes.total()} of {of} {was}"
+        log.warning("%s made by other code (%s); to train them again, delete them", where, said)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import ConfigError, ExpectedError, one_line
+from overparam.errors import ConfigError, ExpectedError, counted, one_line
 
 if TYPE_CHECKING:
     from overparam.claims.ledger import Entry
@@ -129,7 +129,7 @@ def _seal(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
             continue
         print(f"{path.stem}: sealed {made.time}: {seal_file(path)}; commit it with the claim", flush=True)
         for name, pilot in made.pilot.items():
-            print(f"    {name} needs {pilot.needed} seeds", flush=True)
+            print(f"    {name} needs {counted(pilot.needed, 'seed')}", flush=True)
     return 1 if failed else 0
 
 
@@ -157,7 +157,9 @@ def _merge(ledgers: Sequence[Path], out: Path) -> int:
             print(f"{name}: cannot be pooled: {one_line(error)}", file=sys.stderr)
             continue
         save_entry(entry, out)
-        print(f"{name}: {entry.verdict} ({len(entry.seeds)} seeds of {len(entries)} ledgers)")
+        print(
+            f"{name}: {entry.verdict} ({counted(len(entry.seeds), 'seed')} of {counted(len(entries), 'ledger')})"
+        )
         for line in (*said, *entry.effect_lines, *entry.notes):
             print(f"    {line}")
     print(write_ledger(out))

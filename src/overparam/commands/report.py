@@ -6,7 +6,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import fail
+from overparam.errors import counted, fail
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def _report() -> int:
         from overparam.training.loggers import send_rest
 
         sent = sum(map(send_rest, run_directories(folder)))
-        print(f"{sent} runs had something that W&B lacked")
+        print(f"{counted(sent, 'run')} had something that W&B lacked")
         return 0
     if not arguments.workspace:
         report(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import say_starting, start
-from overparam.errors import fail
+from overparam.errors import counted, fail
 
 
 def main() -> int:
@@ -26,7 +26,10 @@ def _say_status() -> int:
 
     runs = {run_dir: state(run_dir) for run_dir in run_directories(folder)}
     counts = {name: list(runs.values()).count(name) for name in State}
-    print(f"{folder}: {len(runs)} runs, " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    print(
+        f"{folder}: {counted(len(runs), 'run')}, "
+        + ", ".join(f"{count} {name}" for name, count in counts.items())
+    )
     print_running([run_dir for run_dir, name in runs.items() if name == State.RUNNING])
     failures = {run_dir: read_failure(run_dir) for run_dir, name in runs.items() if name == State.FAILED}
     recorded = {run_dir: failure for run_dir, failure in failures.items() if failure is not None}

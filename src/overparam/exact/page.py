@@ -9,6 +9,7 @@ import polars as pl
 from overparam.analysis.drawing import save
 from overparam.analysis.tables import write_csv
 from overparam.analysis.under_theory import Panel, theory_figure
+from overparam.errors import counted
 from overparam.exact.comparison import LARGEST, Entry, Residual
 from overparam.runs.summary import whole
 
@@ -48,13 +49,14 @@ def write_page(
     text = [
         "# Closed forms under the lab's measurements",
         "",
-        f"{len(said)} places of {len(entries)} closed forms; {off} differ by more than {LARGEST:g} standard errors. "
+        f"{counted(len(said), 'place')} of {len(entries)} closed forms; {off} differ by more than "
+        f"{LARGEST:g} standard errors. "
         "A residual is the mean over seeds of measured minus theory, over its standard error.",
         "",
         f"![Closed forms and measurements]({figures[0].name})",
     ]
     for name, entry in entries.items():
-        text += ["", f"## {entry.says}", "", f"`{name}`, {entry.source}; {entry.seeds} seeds.", ""]
+        text += ["", f"## {entry.says}", "", f"`{name}`, {entry.source}; {counted(entry.seeds, 'seed')}.", ""]
         text += [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
         text += [f"| {' | '.join(row[key] for key in HEAD)} |" for row in said if row["entry"] == name]
     with whole(page) as file:

@@ -67,7 +67,9 @@ def save_workspace(
         )
 
     def over_steps(*keys: str, **options: Any) -> Any:
-        title = " and ".join(key.replace("_", " ") for key in keys)
+        title = f"{' and '.join(key.replace('_', ' ') for key in keys)}: mean ± standard error"
+        # Over the runs of a group, which are the seeds of a setting; W&B has no interval of 95%.
+        options |= {"aggregate": True, "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
         return wr.LinePlot(title=title, x="trainer/global_step", y=list(keys), log_x=True, **options)
 
     size = wr.SummaryMetric("params_per_sample")

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.locks import locked
 from overparam.packs.grouping import plan
 from overparam.packs.record import Recorded, read_packs, read_speeds, write_packs
@@ -98,7 +98,7 @@ def _new_packs(
         packs, others = plan(list(zip(cfgs, made_of, strict=True)), cfgs[0].pack, offer.slots, seeds, speeds)
         alone += others
     for reason, count in (+alone).items():
-        log.info("%d runs are trained alone: %s", count, reason)
+        log.info("%s %s trained alone: %s", counted(count, "run"), "is" if count == 1 else "are", reason)
     together = [
         Recorded(tuple(untouched[index].identity for index in pack), cfgs[pack[0]].cpu_threads)
         for pack in packs
@@ -131,7 +131,9 @@ def run_job(cfg: DictConfig, show: Sequence[tuple[str, str]] | None = None) -> f
         raise next(iter(errors.values()))
     if errors:
         first = next(iter(errors)).name
-        raise RunFailed(f"{len(errors)} of the pack's {len(cfgs)} runs failed, the first is {first}")
+        raise RunFailed(
+            f"{len(errors)} of the pack's {counted(len(cfgs), 'run')} failed, the first is {first}"
+        )
     return min(_objective(result, cfg.objective) for result in results if not isinstance(result, Exception))
 
 

@@ -15,6 +15,7 @@ import torch
 from filelock import Timeout
 from omegaconf import DictConfig
 
+from overparam.errors import counted
 from overparam.models.parameters import without_memory
 from overparam.packs.checkpoint import MemberCheckpoints, complete_checkpoints
 from overparam.packs.data import PackDataModule, sample_mask
@@ -81,7 +82,7 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
                 if not all(member.only_keeps_place for row in grid for member in row):
                     results |= _train_grid(grid)
         except Exception:
-            log.exception("a pack of %d runs failed; they are trained one by one", len(members))
+            log.exception("a pack of %s failed; they are trained one by one", counted(len(members), "run"))
             for member in members:
                 fail_loggers(member)
     return [results.get(run_dir) or _alone(cfg) for cfg, run_dir in zip(cfgs, run_dirs, strict=True)]

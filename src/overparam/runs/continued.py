@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.runs.identity import flat_values
 from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.summary import SUMMARY, read_summary
@@ -50,7 +50,7 @@ def find_state(given: str, cfg: DictConfig) -> Path:
         )
     if values["trainer.max_steps"] >= mine["trainer.max_steps"]:
         raise ConfigError(
-            f"continue_from={given}: that run has trained for {values['trainer.max_steps']} steps: "
+            f"continue_from={given}: that run has trained for {counted(values['trainer.max_steps'], 'step')}: "
             f"set a larger trainer.max_steps than {mine['trainer.max_steps']}"
         )
     if not (path / STATE).exists():
@@ -68,7 +68,7 @@ def _of_sweep(given: str, sweep: Path, mine: Mapping[str, Any]) -> Path:
         if is_same and values["trainer.max_steps"] < mine["trainer.max_steps"]:
             runs.append(summary.parent)
     if len(runs) != 1:
-        found = f"{len(runs)} finished runs" if runs else "no finished run"
+        found = counted(len(runs), "finished run") if runs else "no finished run"
         what = "that are this one but shorter: name one" if runs else "that is this one but shorter"
         raise ConfigError(f"continue_from={given} has {found} {what}")
     return runs[0]

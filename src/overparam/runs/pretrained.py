@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.runs.damage import read_object
 from overparam.runs.identity import counts, flat_values
 from overparam.runs.summary import SUMMARY, WEIGHTS
@@ -37,7 +37,7 @@ def find_weights(knob: str, given: str, cfg: DictConfig) -> Path:
     runs = [summary.parent for summary in path.glob(f"*/{SUMMARY}") if _trained(summary) == mine]
     runs = [run for run in runs if (run / WEIGHTS).exists()]
     if len(runs) != 1:
-        found = f"{len(runs)} finished runs" if runs else "no finished run"
+        found = counted(len(runs), "finished run") if runs else "no finished run"
         raise ConfigError(
             f"{knob}={given} has {found} with this model and seed={cfg.seed}: train it, or name one"
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.ranges import Share
 from overparam.runs.summary import EPSILON
 from overparam.training.finished import FinishedRun, loss_and_error
@@ -32,7 +32,7 @@ def effective_model_complexity(runs: Sequence[FinishedRun], epsilon: Share = EPS
     if len(errors) < 2:
         raise ConfigError(
             f"effective model complexity needs runs that differ in data.n_train: {runs[0].identity} and those "
-            f"like it all have {len(runs[0].train)} samples"
+            f"like it all have {counted(len(runs[0].train), 'sample')}"
         )
     next_n = min((n for n in errors if fmean(errors[n]) > epsilon), default=None)
     emc = max((n for n in errors if next_n is None or n < next_n), default=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.sweeps.grid import Run
 from overparam.sweeps.offer import Offer
 
@@ -31,7 +31,7 @@ def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
     if reason := does_not_fit(cfgs, offer):
         raise ConfigError(reason)
     if len(cfgs) >= MANY:
-        log.info("checking %d runs that differ in more than their seeds", len(cfgs))
+        log.info("checking %s that differ in more than their seeds", counted(len(cfgs), "run"))
     parts = [assemble(cfg) for cfg in cfgs]
     for part in parts:
         part.require_data()

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.measures.step_cost import StepCost, step_cost
 from overparam.runs.identity import identity
 from overparam.runs.secrets import without_secrets_in_command
@@ -128,7 +128,9 @@ def show(rows: Sequence[Row]) -> None:
     console.print(table)
     total = sum(row.flops_per_step * row.steps for row in rows)
     largest = max(row.memory_bytes for row in rows)
-    console.print(f"{len(rows)} runs, {short(total)} FLOPs of training, at most {short(largest)}B a run")
+    console.print(
+        f"{counted(len(rows), 'run')}, {short(total)} FLOPs of training, at most {short(largest)}B a run"
+    )
     for name, values in (
         ("P/n", [row.params_per_sample for row in rows]),
         ("P/(nK)", [row.params_per_constraint for row in rows]),

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.errors import ConfigError, did_you_mean
+from overparam.errors import ConfigError, counted, did_you_mean
 from overparam.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from overparam.runs.damage import CONFIG
 from overparam.runs.summary import SUMMARY, read_summary
@@ -95,5 +95,5 @@ def price(work: Sequence[tuple[float, int]], device: Device) -> str:
     for each in hours:  # in the order of the grid, each on the device that is free first
         heapq.heapreplace(ends, ends[0] + each)
     paid = "" if device.dollars_per_hour is None else f", {sum(hours) * device.dollars_per_hour:,.3g} dollars"
-    where = "1 device" if device.devices == 1 else f"{device.devices} devices"
+    where = counted(device.devices, "device")
     return f"{sum(hours):,.3g} device-hours{paid}; {max(ends):,.3g} hours on {where}"

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 
 
 def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
@@ -27,7 +27,7 @@ def gpu_slots(devices: Sequence[int | str], runs_per_gpu: float) -> list[str]:
         return [str(device) for _ in range(int(runs_per_gpu)) for device in devices]
     if size > len(devices):
         raise ConfigError(
-            f"hydra.launcher.runs_per_gpu={runs_per_gpu:g} gives a run {size} GPUs, "
+            f"hydra.launcher.runs_per_gpu={runs_per_gpu:g} gives a run {counted(size, 'GPU')}, "
             f"and there are {len(devices)}"
         )
     groups = [devices[i : i + size] for i in range(0, len(devices) - size + 1, size)]

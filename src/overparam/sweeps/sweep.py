@@ -15,7 +15,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from overparam.compat_hydra import result_of
-from overparam.errors import ExpectedError
+from overparam.errors import ExpectedError, counted
 from overparam.runs.code import other_code
 from overparam.runs.damage import damage
 from overparam.runs.provenance import export_command_line
@@ -118,7 +118,8 @@ def run_sweep(
     if todo:
         offer.expect_runs()
     parts = check(todo, offer) if todo else {}
-    log.info("%d runs: %d finished, %d to train%s", len(runs), len(finished), len(todo), given_up)
+    said = counted(len(runs), "run")
+    log.info("%s: %d finished, %d to train%s", said, len(finished), len(todo), given_up)
     results: list[Any] = []
     if todo:
         for directory in (*damaged, *(outdated if master.retrain else ())):
@@ -172,7 +173,8 @@ def made_by_other_code(finished: Sequence[Run]) -> dict[Path, str]:
 def _say_other_code(outdated: dict[Path, str], count: int, retrain: bool) -> None:
     codes = ", ".join(f"{code}: {times}" for code, times in Counter(outdated.values()).most_common())
     then = "they are trained again" if retrain else "retrain=true trains them again"
-    log.info("%d of %d finished runs were made by other code (%s); %s", len(outdated), count, codes, then)
+    of = f"{len(outdated)} of {counted(count, 'finished run')} {'was' if len(outdated) == 1 else 'were'}"
+    log.info("%s made by other code (%s); %s", of, codes, then)
 
 
 def _train(
@@ -203,9 +205,11 @@ def _train(
             before, saved = saved, {run.directory: _last_saved(run.directory) for run in todo}
             tries = tries - 1 if lost and len(ready) == len(batch) and saved == before else LOST_IN_A_ROW
             if tries == 0:
-                raise SweepFailed(f"{len(ready)} runs cannot be finished: {describe(lost[0])}") from lost[0]
+                raise SweepFailed(
+                    f"{counted(len(ready), 'run')} cannot be finished: {describe(lost[0])}"
+                ) from lost[0]
             if elsewhere and not ready:
-                log.info("waiting for %d runs that another process is training", len(elsewhere))
+                log.info("waiting for %s that another process trains", counted(len(elsewhere), "run"))
         else:
             time.sleep(1)
             still = []
@@ -262,7 +266,11 @@ def _state_after(run: Run, result: Any, started: float) -> State | Failure:
 
 def _advice(failed: dict[Path, Failure], count: int, max_attempts: int) -> str:
     given_up = sum(failure.attempts >= max_attempts for failure in failed.values())
-    advice = "the same command tries them again"
+    one = len(failed) == 1
+    advice = f"the same command tries {'it' if one else 'them'} again"
+    where = "its directory" if one else "their directories"
     if given_up:
-        advice += f", except {given_up} that failed hydra.sweeper.max_attempts={max_attempts} times"
-    return f"{len(failed)} of {count} runs failed, see failure.json in their directories; {advice}"
+        advice += (
+            f", except {given_up} that failed hydra.sweeper.max_attempts={counted(max_attempts, 'time')}"
+        )
+    return f"{len(failed)} of {counted(count, 'run')} failed, see failure.json in {where}; {advice}"

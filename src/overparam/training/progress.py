@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from overparam.errors import printable
+from overparam.errors import counted, printable
 from overparam.runs.running import HowFar, remove_how_far, write_how_far
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class RunProgress(L.Callback):
         start, device = trainer.global_step, trainer.strategy.root_device
         resumed = f", continuing at step {start}" if start else ""
         if not self.console.is_terminal:
-            log.info("%s: %s, %d steps on %s%s", self.identity, self.size, trainer.max_steps, device, resumed)
+            steps = counted(trainer.max_steps, "step")
+            log.info("%s: %s, %s on %s%s", self.identity, self.size, steps, device, resumed)
             self.last_line = time.monotonic()
             return
         table = Table.grid(padding=(0, 2))

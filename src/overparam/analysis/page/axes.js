@@ -1,9 +1,10 @@
 "use strict";
 // Scales, ticks and strokes on a canvas.
 
-const MARGIN = { left: 58, right: 14, top: 8 };
+const MARGIN = { left: 58, right: 14 };
 
-// The room below the axis of a canvas: more where names are turned.
+// The room above and below the axes of a canvas: more where there is an axis above, or names are turned.
+const head = (canvas) => canvas.head || 8;
 const foot = (canvas) => canvas.foot || 44;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -101,7 +102,8 @@ function roundTicks(low, high, kind) {
 // Grid, ticks and names of both axes in the canvas of `context`; ticks are [place, text], those with room are written.
 function drawAxes(context, X, Y, { ticksX, ticksY, labelX, labelY }) {
   const { clientWidth, clientHeight } = context.canvas,
-    { left, top } = MARGIN;
+    { left } = MARGIN,
+    top = head(context.canvas);
   const right = clientWidth - MARGIN.right,
     bottom = clientHeight - foot(context.canvas);
   const [grid, ink, line] = [css("--grid"), css("--muted"), css("--axis")];
@@ -151,9 +153,30 @@ function drawAxes(context, X, Y, { ticksX, ticksY, labelX, labelY }) {
   context.restore();
 }
 
+// An axis above the panel: what stands at places of the one below. Where texts would touch, the later is left out.
+function drawAxisAbove(context, X, ticks, label) {
+  const top = head(context.canvas),
+    { clientWidth } = context.canvas;
+  context.fillStyle = css("--muted");
+  context.textAlign = "center";
+  context.textBaseline = "bottom";
+  let edge = -Infinity;
+  for (const [place, said] of ticks) {
+    const at = X(place),
+      half = context.measureText(said).width / 2 + 4;
+    if (at - half < edge) continue;
+    segment(context, at, top, at, top - 4, css("--axis"));
+    context.fillText(said, Math.min(at, clientWidth - half), top - 5);
+    edge = at + half;
+  }
+  segment(context, MARGIN.left, top, clientWidth - MARGIN.right, top, css("--axis"));
+  context.fillText(label, (MARGIN.left + clientWidth - MARGIN.right) / 2, top - 19);
+}
+
 function clipped(context, draw) {
   const { clientWidth, clientHeight } = context.canvas,
-    { left, top, right } = MARGIN;
+    { left, right } = MARGIN,
+    top = head(context.canvas);
   context.save();
   context.beginPath();
   context.rect(left, top - 4, clientWidth - left - right + 6, clientHeight - top - foot(context.canvas) + 8);

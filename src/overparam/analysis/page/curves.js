@@ -105,15 +105,16 @@ function legendOf({ layout, lines, parts, hues, dashes, colors, finished, isJoin
   const items = [],
     { color, dash } = layout;
   const shapes = isJoined ? DASH_NAMES : ["dot", "ring"];
-  const done = color ? new Set(finished.map((i) => column(color)[i])) : null;
+  const said = (key, value) =>
+    legendText(key, value) + (finished.some((i) => column(key)[i] === value) ? "" : " (failed)");
   if (color)
     for (const hue of hues)
       items.push({
         color: colors.get(hue),
         dash: shapes[0],
-        said: legendText(color, hue) + (done.has(hue) ? "" : " (failed)"),
+        said: said(color, hue),
       });
-  if (dash) dashes.forEach((value, j) => items.push({ dash: DASH_NAMES[j], said: legendText(dash, value) }));
+  if (dash) dashes.forEach((value, j) => items.push({ dash: DASH_NAMES[j], said: said(dash, value) }));
   if (parts.length > 1)
     parts.forEach((part, k) =>
       items.push({ dash: k && dash ? "thin" : shapes[k], color: color ? null : categorical(k), said: spoken(part) }),

@@ -35,7 +35,7 @@ const printable = (s) =>
   s.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 
 function number(v, digits = 4) {
-  if (Number.isInteger(v)) return Math.abs(v) < 1e9 ? String(v) : v.toExponential(digits - 1);
+  if (Number.isInteger(v)) return Math.abs(v) < 1e9 ? String(v) : v.toExponential(digits - 1).replace(/\.?0*e/, "e");
   return String(+v.toPrecision(digits));
 }
 
@@ -132,6 +132,8 @@ function* measurements(runs, x, y) {
     else yield [column(x)[i], column(y)[i], i];
   }
 }
+
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function range(values) {
   let low = Infinity,

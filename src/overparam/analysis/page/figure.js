@@ -73,7 +73,7 @@ function placePanels({ panels, layout }, plots) {
 function spans(canvas) {
   return [
     [MARGIN.left + 10, canvas.clientWidth - MARGIN.right - 8],
-    [canvas.clientHeight - foot(canvas), MARGIN.top],
+    [canvas.clientHeight - foot(canvas), head(canvas)],
   ];
 }
 
@@ -92,6 +92,14 @@ function ticksOf(key, values, kind) {
   const areThose = data.keys.includes(key) && (own.length <= data.rules.dots || kind === "symlog");
   const places = own.length <= 1 || areThose ? own : roundTicks(...range(own), kind === "symlog" ? "linear" : kind);
   return places.map((v) => [v, number(v)]);
+}
+
+// P/n at each width, as the figures have it above: nothing where a width has several.
+function sizesAlong(runs) {
+  const same = groups([data.rules.width, "params_per_sample"], runs),
+    widths = new Set(same.map(([run]) => column(data.rules.width)[run]));
+  if (same.length !== widths.size) return [];
+  return same.map(([run]) => [column(data.rules.width)[run], number(column("params_per_sample")[run], 2)]);
 }
 
 // Ticks of an axis of names, shortened to their room, or turned where that would leave nothing to read.
@@ -117,15 +125,18 @@ function drawCurvePanels(described, plots, now, across) {
     ? nameTicks(places, plots[0].node.clientWidth)
     : { ticksX: ticksOf(x, along, kindX) };
   const labelY = now.parts.length > 1 ? spoken(now.parts.join(",")) : axisLabel(now.parts[0]);
+  const above = panels.map(({ runs }) => (x === data.rules.width && !places ? sizesAlong(runs.filter(isFinished)) : []));
   plots.forEach((plot, k) => {
     if (isTurned) plot.base.foot = 96;
+    if (above.some((ticks) => ticks.length)) plot.base.head = 36;
     const context = prepare(plot.base),
       [level, up] = spans(plot.base);
     const X = scale(limits[0] > 0 || kindX !== "log" ? kindX : "linear", limits, level, smallest(along)),
       Y = scale(kindY, vertical, up);
     drawAxes(context, X, Y, { ticksX, ticksY, labelX: axisLabel(x), labelY: k % across ? "" : labelY });
+    if (above[k].length) drawAxisAbove(context, X, above[k], axisLabel("params_per_sample"));
     plot.marks = drawCurves(context, described, panels[k], X, Y, now.withDots);
-    Object.assign(figure, { X, Y });
+    Object.assign(figure, { X, Y, above });
   });
   $("legend").replaceChildren(...legendNodes(legendOf(described)));
 }
@@ -144,7 +155,7 @@ function drawHeatPanels(described, plots, now) {
     const context = prepare(plot.base),
       { clientWidth, clientHeight } = plot.base;
     const X = cellScale(xs, kindX, [MARGIN.left, clientWidth - MARGIN.right], smallest(xs));
-    const Y = cellScale(ys, kindY, [clientHeight - foot(plot.base), MARGIN.top], smallest(ys));
+    const Y = cellScale(ys, kindY, [clientHeight - foot(plot.base), head(plot.base)], smallest(ys));
     const ticksY = spacedDown(ticksOf(second, ys, kindY), Y);
     drawAxes(context, X, Y, {
       ticksX: ticksOf(layout.x, xs, kindX),

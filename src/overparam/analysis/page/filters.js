@@ -80,7 +80,7 @@ function haystackOf(run) {
 function update() {
   const tests = [...[...$("filters").children].map(testOf), ...typedTests($("typed").value)];
   shown = all.filter((run) => tests.every((passes) => passes(run)));
-  $("shown").textContent = `${shown.length} of ${N} runs shown`;
+  $("shown").textContent = `${shown.length} of ${counted(N, "run")} shown`;
   sort();
   draw();
   drawTraining();

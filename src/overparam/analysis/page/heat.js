@@ -90,7 +90,7 @@ function drawHeat(context, described, panel, X, Y, colorOf) {
   const { clientWidth, clientHeight } = context.canvas,
     { xs, ys } = described;
   const acrossX = edges(xs, X, [MARGIN.left, clientWidth - MARGIN.right]),
-    acrossY = edges(ys, Y, [clientHeight - foot(context.canvas), MARGIN.top]);
+    acrossY = edges(ys, Y, [clientHeight - foot(context.canvas), head(context.canvas)]);
   const at = new Map(panel.cells.map((c) => [`${c.x} ${c.y}`, c])),
     marks = [];
   const column = new Map(xs.map((v, i) => [v, i])),

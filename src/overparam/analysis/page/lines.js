@@ -55,17 +55,14 @@ function drawPart(context, { layout, isJoined, finished, parts }, line, k, X, Y,
   const crowded = finished.length > MOST_LARGE_DOTS,
     small = crowded ? 2.5 : 3.5;
   if (isJoined && curve.length > 1) {
-    band(context, curve, color, X, Y);
-    stroke(
-      context,
-      curve.map((c) => [X(c.x), Y(c.mean)]),
-      color,
-      k ? 1.2 : 2,
-      k && !layout.dash ? DASHES[1] : line.pattern,
-    );
-  } else
-    for (const c of curve)
-      if (c.half) segment(context, X(c.x), Y(c.mean - c.half), X(c.x), Y(c.mean + c.half), color, 1.5);
+    const dash = k && !layout.dash ? DASHES[1] : line.pattern;
+    for (const part of stretches(curve, line.failed)) {
+      if (part.length === 1) bar(context, part[0], color, X, Y);
+      band(context, part, color, X, Y);
+      const path = part.map((c) => [X(c.x), Y(c.mean)]);
+      stroke(context, path, color, k ? 1.2 : 2, dash);
+    }
+  } else for (const c of curve) bar(context, c, color, X, Y);
   for (const c of curve) {
     const isFew = c.runs.length < data.rules.seedsForABand && isScattered(curve),
       isRun = c.runs.length === 1;
@@ -86,6 +83,16 @@ function drawPart(context, { layout, isJoined, finished, parts }, line, k, X, Y,
         color,
       );
   }
+}
+
+// Nothing is joined over a place where all runs failed.
+function stretches(curve, failed) {
+  const cut = (c) => failed.filter((f) => f.x < c.x).length;
+  return [...new Set(curve.map(cut))].map((n) => curve.filter((c) => cut(c) === n));
+}
+
+function bar(context, c, color, X, Y) {
+  if (c.half) segment(context, X(c.x), Y(c.mean - c.half), X(c.x), Y(c.mean + c.half), color, 1.5);
 }
 
 function band(context, curve, color, X, Y) {
@@ -114,7 +121,7 @@ function drawThreshold(context, { hues, layout }, line, at) {
     place = hues.indexOf(line.hue) % 5;
   const color = layout.color ? line.color : css("--muted");
   context.lineDashOffset = -3 * (count - place);
-  segment(context, at, MARGIN.top, at, context.canvas.clientHeight - foot(context.canvas), color, 1.3, [
+  segment(context, at, head(context.canvas), at, context.canvas.clientHeight - foot(context.canvas), color, 1.3, [
     1.5,
     3 * count - 1.5,
   ]);

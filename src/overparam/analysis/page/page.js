@@ -41,7 +41,7 @@ function buildHeader() {
   $("title").textContent = text(data.title);
   const count = (status) => column("status").filter((s) => s === status).length;
   $("counts").textContent =
-    [FINISHED, FAILED, "unfinished"].map((s) => `${count(s)} ${s}`).join(", ") + ` of ${N} runs`;
+    [FINISHED, FAILED, "unfinished"].map((s) => `${count(s)} ${s}`).join(", ") + ` of ${counted(N, "run")}`;
   for (const command of data.commands) {
     const button = element("button", { textContent: "copy", onclick: () => copy(command, button) });
     $("commands").append(element("div", {}, element("code", { textContent: command }), button));
@@ -148,7 +148,7 @@ function suggestY() {
 function failures() {
   const failed = all.filter(hasFailed);
   if (!failed.length) return;
-  $("failures").append(element("h2", { textContent: `${failed.length} failed runs` }));
+  $("failures").append(element("h2", { textContent: counted(failed.length, "failed run") }));
   for (const own of groups(["reason"], failed)
     .sort((a, b) => b.length - a.length)
     .slice(0, 100)) {

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from overparam.errors import ConfigError
+from overparam.errors import ConfigError, counted
 from overparam.ranges import PositiveFloat, Share
 from overparam.runs.summary import read_summary
 from overparam.training.finished import load_run
@@ -52,7 +52,8 @@ class Distillation(SupervisedModule):
             raise ConfigError(f"module.teacher={self.teacher} is not the directory of a finished run")
         if summary["num_outputs"] != num_outputs:
             raise ConfigError(
-                f"module.teacher={self.teacher} has {summary['num_outputs']} outputs, and these data need {num_outputs}"
+                f"module.teacher={self.teacher} has {counted(summary['num_outputs'], 'output')}, and these data "
+                f"need {num_outputs}"
             )
         self.temperature, self.alpha = temperature, alpha
 
