@@ -23,7 +23,8 @@ torch.set_num_threads(1)
 def nothing_is_left_behind() -> Iterator[None]:
     """Give every test the same process, whichever ran before it."""
     environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
-    handlers, level = list(logging.root.handlers), logging.root.level
+    handlers = list(logging.root.handlers)
+    levels = {name: logging.getLogger(name).level for name in (None, "overparam", "lightning.pytorch")}
     torch.manual_seed(0)
     yield
     for name in os.environ.keys() - environment.keys() - {"PYTEST_CURRENT_TEST"}:
@@ -32,7 +33,8 @@ def nothing_is_left_behind() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
     logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def compose_config(*overrides: str) -> DictConfig:
