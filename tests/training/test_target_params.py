@@ -59,9 +59,19 @@ def test_wished_for_or_set_by_hand_is_one_run():
     ("overrides", "message"),
     [
         (["model=linear"], "model.target_params chooses a width, and Linear has none: leave it null"),
-        (["model.target_params=0"], "model.target_params must be a positive integer, got 0"),
-        (["model.target_params=0.5"], "model.target_params must be a positive integer, got 0.5"),
-        (["model.target_params=many"], "model.target_params must be a positive integer, got 'many'"),
+        (["model.target_params=0"], "model.target_params must be an integer from 1 to 1000000000000, got 0"),
+        (
+            ["model.target_params=0.5"],
+            "model.target_params must be an integer from 1 to 1000000000000, got 0.5",
+        ),
+        (
+            ["model=cnn3", "model.target_params=1e30"],
+            "model.target_params must be an integer from 1 to 1000000000000, got 1e",
+        ),
+        (
+            ["model.target_params=many"],
+            "model.target_params must be an integer from 1 to 1000000000000, got 'many'",
+        ),
         (["model=cnn5", "data=teacher"], "model: a convolutional network needs images"),
     ],
 )

@@ -38,6 +38,8 @@ from overparam.training.weights import check_weights, with_hashes
 
 log = logging.getLogger(__name__)
 
+MOST_PARAMS = 10**12  # that may be wished for; far beyond, a network's size overflows
+
 # Lightning raises its own level to INFO when imported, and then says four things a run that no one needs, and
 # of a distributed run two more for each process.
 for name in ("lightning.pytorch", "lightning.fabric"):
@@ -165,8 +167,9 @@ def _with_few_samples(cfg: DictConfig) -> DictConfig:
 def _resolve_width(cfg: DictConfig) -> None:
     with open_dict(cfg):
         params = cfg.model.pop("target_params")
-    if not isinstance(params, int | float) or isinstance(params, bool) or params < 1 or params % 1:
-        raise ConfigError(f"model.target_params must be a positive integer, got {params!r}")
+    is_number = isinstance(params, int | float) and not isinstance(params, bool)
+    if not is_number or not 1 <= params <= MOST_PARAMS or params % 1:
+        raise ConfigError(f"model.target_params must be an integer from 1 to {MOST_PARAMS}, got {params!r}")
     if "width" not in cfg.model:
         network = str(cfg.model._target_).rpartition(".")[2]
         raise ConfigError(f"model.target_params chooses a width, and {network} has none: leave it null")
