@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from overparam.claims import effects, picture
 from overparam.claims.claim import Claim, claim_files, load_claim
-from overparam.claims.ledger import read_entries, save_entry
+from overparam.claims.ledger import read_entries
 from overparam.claims.picture import compared, draw, read_table, write_table
 from overparam.claims.publish import publish
 from overparam.claims.verdict import Effect
@@ -133,15 +133,21 @@ def test_the_rows_compared_are_those_that_an_effect_takes_its_numbers_from(pick)
     assert means.to_list() == pytest.approx(effects.cell(table, "error", where, pick))
 
 
-def test_publishing_draws_what_has_no_figure(judged, tmp_path):  # noqa: F811
-    name = "04_random_features"
-    entry = next(entry for entry in read_entries(judged) if entry.name == name)
-    (judged / entry.figure).unlink()
-    save_entry(entry, judged)
+def test_publishing_draws_from_the_table_or_without_it(judged, tmp_path):  # noqa: F811
+    names = ["04_random_features", "07_program", "16_vacuous_bounds"]
+    found = {entry.name: entry for entry in read_entries(judged)}
+    for name in names[:2]:
+        (judged / found[name].figure).unlink()
+    columns = {"seed": [0, 1], "width": [2, 2], "penalty": [0.0, 0.1], "features_per_sample": [0.1, 0.1]}
+    columns |= {"test_mse": [1.0, 2.0], "theory": [1.0, 1.0], "spare": [0, 0]}
+    pl.DataFrame(columns).write_csv(judged / f"{names[0]}.csv")
     publish(judged, tmp_path)
     folder = tmp_path / ".github" / "figures" / "claims"
-    assert (folder / entry.figure).stat().st_size > 10_000
-    assert not (folder / f"{name}.csv").exists()
+    assert all((folder / found[name].figure).stat().st_size > 10_000 for name in names[:2])
+    assert read_table(folder / f"{names[0]}.csv").columns == [key for key in columns if key != "spare"]
+    assert not (folder / f"{names[1]}.csv").exists()
+    copied = found[names[2]].figure  # of those that neither is missing of nor has a table
+    assert (folder / copied).read_bytes() == (judged / copied).read_bytes()
 
 
 def test_every_column_that_a_claim_of_the_lab_compares_is_stored(tmp_path):

@@ -12,6 +12,7 @@ from hydra.utils import get_method
 from overparam.analysis.marks import ROW, Mark
 from overparam.analysis.strips import Strip, add_strips, blank
 from overparam.analysis.tables import write_csv
+from overparam.claims import effects as lab_effects
 from overparam.claims.claim import Call, Claim
 from overparam.claims.effects import LEAST, Where
 from overparam.claims.verdict import Effect, verdict, verdicts
@@ -64,7 +65,8 @@ def _curves(claim: Claim, table: pl.DataFrame) -> Any:
             letter, call.model_extra["value"], [compared(rows, *cell)[ROW].to_list() for cell in _cells(call)]
         )
         for letter, call in zip(ascii_lowercase, claim.effects.values(), strict=False)
-        if call.model_extra and "value" in call.model_extra
+        if call.model_extra
+        and call.target.startswith(f"{lab_effects.__name__}.")  # what others compare is theirs
     ]
     return claim.figure(table, claim.claim, marks=marks)
 

@@ -19,7 +19,7 @@ from overparam.claims.ledger import (
     replaced_lines,
     table_lines,
 )
-from overparam.claims.picture import draw, read_table
+from overparam.claims.picture import draw, read_table, write_table
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError, counted
@@ -99,12 +99,17 @@ def publish(out: Path, root: Path) -> Path:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     for entry in entries:
-        if entry.effects and entry.effects == judged.get(entry.name, entry).effects:
-            for suffix in (".csv", ".png"):
-                if (file := (out / entry.figure).with_suffix(suffix)).exists():
-                    shutil.copyfile(file, folder / file.name)
-        if entry.effects and not (figure := folder / entry.figure).exists():
-            draw(claims[entry.name], entry.effects, read_table(figure.with_suffix(".csv")), figure)
+        if not entry.effects:
+            continue
+        claim, figure, made = claims[entry.name], folder / entry.figure, out / entry.figure
+        is_new = entry.effects == judged.get(entry.name, entry).effects
+        table = read_table(made.with_suffix(".csv")) if is_new else None
+        if table is not None:
+            write_table(claim, table, figure.with_suffix(".csv"))
+        elif is_new and made.exists():
+            shutil.copyfile(made, figure)
+        if table is not None or not figure.exists():
+            draw(claim, entry.effects, read_table(figure.with_suffix(".csv")), figure)
     effects = [
         (
             *(entry.name, e.name, e.says, *("" if b is None else b for b in (e.above, e.below))),
