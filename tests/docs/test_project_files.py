@@ -26,8 +26,8 @@ def test_the_citation_is_valid_and_names_the_version():
     assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
 
 
-def test_the_newest_change_is_of_the_version():
-    versions = re.findall(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+def test_the_newest_version_of_the_changes_is_the_packages():
+    versions = re.findall(r"^## (\d\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == PROJECT["version"]
 
 
