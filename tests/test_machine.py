@@ -79,7 +79,7 @@ def test_a_worker_ignores_the_signals_that_there_are(windows, monkeypatch):
         def recv(self):
             raise EOFError
 
-    worker._serve(Closed(), print, {})
+    worker._serve(Closed(), print, dict(os.environ))
     assert ignored == [signal.SIGINT]
 
 
