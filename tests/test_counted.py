@@ -50,10 +50,12 @@ NEVER_ONE = {
     "claims.py: {len(entry.codes)} codes",
     "effects.py: {len(values)} rows",  # where one would do
     "finished.py: {least} runs",
+    "frequencies.py: {most_steps} steps",  # far more than one
     "job.py: %d runs",  # of packs
     "layout.js: {layout.counts[key]} values",  # of which not all are drawn
     "layout.py: {self.counts[key]} values",
     "ledger.py: {len(entry.codes)} codes",
+    "mode_order.py: {most_steps} steps",
     "offer.py: {there} GPUs",  # beside "1 GPU"
     "plot.js: {runs.length} runs",  # of one it has the name
     "pool.py: {limit(job):g} seconds",  # a fraction, maybe
