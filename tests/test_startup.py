@@ -1,15 +1,19 @@
 """What a command imports before it is needed: nothing that takes a second."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.command_line import command_line
+from tests.conftest import ROOT
 
 HEAVY = ("torch", "lightning", "torchmetrics", "matplotlib", "polars", "numpy", "scipy", "sklearn", "wandb")
 
 
 def imported(*arguments: str) -> set[str]:
-    run = command_line("train.py", *arguments, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    command = [sys.executable, "scripts/train.py", *arguments]
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     lines = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
     assert len(lines) > 100
