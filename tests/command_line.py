@@ -70,12 +70,12 @@ class Command:
             self.stderr, err = None, os.dup(out)
         else:
             self.stderr, err = _pipe() if stderr is None else (None, os.dup(stderr))
-        given = (self.args, str(cwd), dict(os.environ if env is None else env))
-        self._process = forks.Process(target=_Child(*given), args=(_Passed(out), _Passed(err)))
+        given = (self.args, str(cwd), dict(os.environ if env is None else env), _Passed(out), _Passed(err))
+        self._process = forks.Process(target=_be, args=given)
         self._process.start()
         os.close(out)
         os.close(err)
-        self.pid: int = self._process.pid  # type: ignore[assignment]  # it has started
+        self.pid: int = self._process.pid
 
     @property
     def returncode(self) -> int | None:
@@ -136,25 +136,20 @@ def _pipe() -> tuple[TextIO, int]:
     return os.fdopen(read), write
 
 
-class _Child:
-    """What the forked process is and does."""
-
-    def __init__(self, argv: list[str], cwd: str, environment: dict[str, str]) -> None:
-        self.argv, self.cwd, self.environment = argv, cwd, environment
-
-    def __call__(self, out: Any, err: Any) -> None:
-        os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background ignore it
-        for descriptor, file in ((out, 1), (err, 2)):
-            os.dup2(descriptor.detach(), file)
-        sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
-        os.chdir(self.cwd)
-        os.environ.clear()
-        os.environ.update(self.environment)
-        atexit._clear()  # what is to be done when the process ends that this one is forked off
-        sys.argv = self.argv
-        try:
-            sys.exit(import_module(f"overparam.commands.{Path(self.argv[0]).stem}").main())
-        finally:
-            logging.shutdown()
-            atexit._run_exitfuncs()
+def _be(argv: list[str], cwd: str, environment: dict[str, str], out: Any, err: Any) -> None:
+    """Be the command, in the forked process."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background ignore it
+    for descriptor, file in ((out, 1), (err, 2)):
+        os.dup2(descriptor.detach(), file)
+    sys.stdout.reconfigure(line_buffering=False)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    atexit._clear()  # what is to be done when the process ends that this one is forked off
+    sys.argv = argv
+    try:
+        sys.exit(import_module(f"overparam.commands.{Path(argv[0]).stem}").main())
+    finally:
+        logging.shutdown()
+        atexit._run_exitfuncs()

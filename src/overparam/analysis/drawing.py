@@ -117,9 +117,8 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for file in files:
         with whole(file) as beside:
             figure.savefig(beside, dpi=160)
-        figure.set_layout_engine(
-            None
-        )  # laid out once, the same in both; "none" would draw once more to lay it out
+        # Laid out once, the same in both; "none" would draw once more to lay it out.
+        figure.set_layout_engine(None)
     return files
 
 

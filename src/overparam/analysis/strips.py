@@ -11,15 +11,10 @@ from overparam.analysis.axes import CATEGORICAL
 
 COLORS = {"holds": CATEGORICAL[0], "does not hold": CATEGORICAL[1]}
 WIDTH = 7.4  # inches, of a figure without curves
-LINE, GAP, HEADING = (
-    0.15,
-    0.26,
-    0.4,
-)  # inches: a line of text, what a strip takes beside its text, their heading
-SAYS, AXIS = (
-    (0.04, 0.4),
-    (0.46, 0.29),
-)  # where text and axis begin, and how wide they are, as shares of the width
+# Inches: a line of text, what a strip takes beside its text, their heading.
+LINE, GAP, HEADING = 0.15, 0.26, 0.4
+# Where text and axis begin, and how wide they are, as shares of the width.
+SAYS, AXIS = (0.04, 0.4), (0.46, 0.29)
 
 
 @dataclass(frozen=True)
