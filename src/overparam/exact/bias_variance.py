@@ -26,9 +26,9 @@ def bias_variance(
     """Fit the readout of ReLU random features on training sets that share no sample, from several initializations.
 
     The fit is linear in the targets, so that label noise e ~ N(0, noise^2 I_n) needs no draws: with training set i and
-    features k the prediction at x is s_ik(x) . (y_i + e), where y_i are clean targets, those of data=teacher_regression.
-    Around the clean target t(x) its error is r_ik + s_ik . e with r_ik = s_ik . y_i - t, and its mean square over
-    everything splits into squared bias and the components of a random-effects analysis of variance (Adlam & Pennington
+    features k the prediction at x is s_ik(x) . (y_i + e), with the clean targets y_i of data=teacher_regression. Around
+    the clean target t(x) its error is r_ik + s_ik . e with r_ik = s_ik . y_i - t, and its mean square over everything
+    splits into squared bias and the components of a random-effects analysis of variance (Adlam & Pennington
     2020, arXiv:2011.03321, section 3): each is a difference of `products`, all unbiased.
 
     Args:
