@@ -99,18 +99,17 @@ def test_a_heat_map_has_its_cells_where_the_runs_are(grid):
     assert np.ma.count_masked(np.ma.masked_invalid(z)) == 12  # no run, no colour
 
 
-def test_a_regime_map_says_what_noise_costs():
+def test_a_regime_map_has_its_numbers_and_where_noise_is_fitted():
     rows = [
-        {"width": w, "n": n, "noise": s, "mse": 0.1 * n + s**2 * w, "params_per_sample": w / n}
+        {"width": w, "n": n, "noise": s, "cost": w * s, "train_error": 0.0 if w > n else 0.1}
         for w in (1, 2, 4)
-        for n in (2, 3)
-        for s in (0.0, 0.5)
+        for n in (1, 2)
+        for s in (0.25, 0.5)
     ]
-    figure = regime_map(pl.DataFrame(rows), "name", "width", "n", "noise", "mse", "params_per_sample")
-    axes = drawn(figure)[0]
-    np.testing.assert_allclose(axes.collections[0].get_array(), [[1, 2, 4], [1, 2, 4]])
-    assert [text.get_text() for text in axes.texts] == ["1", "2", "4"] * 2
-    assert [line.get_xdata()[0] for line in axes.lines] == [1, 2]  # P >= n from width 2 on, and from width 4
+    panels = drawn(regime_map(pl.DataFrame(rows), "name", "width", "n", "noise", "cost", "train_error"))
+    np.testing.assert_allclose(panels[1].collections[0].get_array(), [[0.5, 1, 2], [0.5, 1, 2]])
+    assert [text.get_text() for text in panels[0].texts] == ["0.25", "0.5", "1"] * 2
+    assert [line.get_xdata()[0] for line in panels[0].lines] == [1, 2]  # from width 2 on, and from width 4
 
 
 def test_steps_are_drawn_for_each_value_from_step_one_on(grid, tmp_path):
