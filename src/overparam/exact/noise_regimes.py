@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -18,6 +19,7 @@ def noise_regimes(
     samples: Sequence[PositiveInt],
     ratios: Sequence[PositiveFloat],
     noises: Sequence[Share],
+    repetitions: PositiveInt = 1,
 ) -> list[dict[str, Any]]:
     """Fit the readout of ReLU random features to digits with wrong labels by least squares of minimum norm.
 
@@ -31,33 +33,43 @@ def noise_regimes(
         samples: sizes n of the training set.
         ratios: N / n, features over samples.
         noises: shares p of wrong labels, above 0.
+        repetitions: draws of all that an error is a mean over.
 
     Returns:
         A row for each n, ratio and p: `n`, `features_per_sample`, `width` (N), `noise`, `train_error` and `test_error`,
         `clean_error`, that without noise, `cost`.
     """
     levels = [0.0, *noises]
+    places = [(n, ratio) for n in samples for ratio in ratios]
+    errors = np.zeros((len(places), 2, len(levels)))  # on training and test set
+    for repetition in range(repetitions):
+        own = derive_seed(seed, "exact", "noise_regimes", repetition)
+        for place, (n, ratio) in enumerate(places):
+            errors[place] += _errors(own, n, round(ratio * n), levels) / repetitions
     rows = []
-    for n in samples:
-        data = [Digits(n_train=n, label_noise=p, resplit=True, seed=seed) for p in levels]
-        for one in data:
-            one.setup()
-        x, tested = data[0].train.x, data[0].test
-        labels = torch.stack([one.train.y for one in data], 1)  # [n, levels]
-        targets = F.one_hot(labels, data[0].num_outputs).double().flatten(1)
-        for ratio in ratios:
-            with drawing(derive_seed(seed, "init")):
-                net = RandomFeatures(data[0].input_shape, 1, round(ratio * n), features="relu")
-            features = net.features(x)
-            readouts = ridge_inverse(features, 0.0) @ targets  # of all levels, from the same features
-            fitted, found = (
-                (phi @ readouts).unflatten(1, (len(levels), -1)).argmax(2)
-                for phi in (features, net.features(tested.x))
-            )
-            train_errors = (fitted != labels).double().mean(0).tolist()
-            clean, *errors = (found != tested.y[:, None]).double().mean(0).tolist()
-            for p, train_error, error in zip(noises, train_errors[1:], errors, strict=True):
-                row = {"n": n, "features_per_sample": ratio, "width": net.readout.in_features, "noise": p}
-                row |= {"train_error": train_error, "test_error": error, "clean_error": clean}
-                rows.append(row | {"cost": (error - clean) / p})
+    for (n, ratio), (train, (clean, *tested)) in zip(places, errors.tolist(), strict=True):
+        for p, train_error, error in zip(noises, train[1:], tested, strict=True):
+            row = {"n": n, "features_per_sample": ratio, "width": round(ratio * n), "noise": p}
+            row |= {"train_error": train_error, "test_error": error, "clean_error": clean}
+            rows.append(row | {"cost": (error - clean) / p})
     return rows
+
+
+def _errors(seed: int, n: int, width: int, levels: Sequence[float]) -> np.ndarray:
+    """Return the errors on training and test set [2, levels] of one network, its readout fitted for each level."""
+    data = [Digits(n_train=n, label_noise=p, resplit=True, seed=seed) for p in levels]
+    for one in data:
+        one.setup()
+    x, tested = data[0].train.x, data[0].test
+    labels = torch.stack([one.train.y for one in data], 1)  # [n, levels]
+    with drawing(derive_seed(seed, "init")):
+        net = RandomFeatures(data[0].input_shape, 1, width, features="relu")
+    features = net.features(x)
+    targets = F.one_hot(labels, data[0].num_outputs).double().flatten(1)
+    readouts = ridge_inverse(features, 0.0) @ targets
+    fitted, found = (
+        (phi @ readouts).unflatten(1, (len(levels), -1)).argmax(2)
+        for phi in (features, net.features(tested.x))
+    )
+    errors = [(fitted != labels).double().mean(0), (found != tested.y[:, None]).double().mean(0)]
+    return torch.stack(errors).numpy()
