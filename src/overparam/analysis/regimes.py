@@ -1,5 +1,7 @@
 """A map of what label noise costs: benign, tempered or more (Mallinar et al. 2022)."""
 
+from textwrap import wrap
+
 import numpy as np
 import polars as pl
 from matplotlib.colors import BoundaryNorm
@@ -8,7 +10,7 @@ from matplotlib.figure import Figure
 from overparam.analysis.axes import SEQUENTIAL, label, value_text
 
 LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-SAYS = "cost of noise; below 0.1 benign,\nabove 1 more than a nearest neighbour pays"
+SAYS = "cost of noise; benign below 0.1,\nabove 1 more than a\nnearest neighbour pays"
 
 
 def regime_map(
@@ -51,6 +53,6 @@ def regime_map(
         axes.set_yticks(np.arange(len(ys)) + 0.5, [value_text(b) for b in ys])
         axes.set(xlabel=label(x), title=f"{label(noise)} {value_text(level)}")
     panels[0].set_ylabel(label(y))
-    figure.colorbar(mesh, ax=list(panels), label=SAYS)
-    figure.suptitle(title, fontsize=9, wrap=True)
+    figure.colorbar(mesh, ax=list(panels)).set_label(SAYS, size=7)
+    figure.suptitle("\n".join(wrap(title, 40 + 25 * len(levels))), fontsize=9)
     return figure
