@@ -45,7 +45,7 @@ def test_it_continues_with_nothing_trained_again(tmp_path: Path) -> None:
     assert set(runs["identity"][:2]) == begun
     reads = [name.rpartition("-")[0] for name in runs["identity"][2:]]
     assert reads == [f"mlp-{words}-w3-d1-n20-p0-s1" for words in ("cosine", "sgd-cosine")]
-    page = (sweep / "report" / "index.html").read_text()
-    assert all(name in page for name in runs["identity"])
+    reported = (sweep / "report" / "runs.csv").read_text()
+    assert all(name in reported for name in runs["identity"])
     status = command_line("status.py", str(sweep))
     assert status.stdout.startswith(f"{sweep}: 4 runs, 4 finished")
