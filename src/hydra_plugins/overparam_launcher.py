@@ -100,6 +100,13 @@ class LocalLauncher(Launcher):
         return len(self.environments())
 
     @property
+    def cores_per_job(self) -> int:
+        """See `sweeps.offer.Offer`."""
+        from overparam.sweeps.slots import cpu_count
+
+        return cpu_count() // self.slots
+
+    @property
     def processes_per_run(self) -> int:
         """See `sweeps.offer.Offer`."""
         from overparam.sweeps.slots import gpus_per_run
@@ -121,8 +128,8 @@ class LocalLauncher(Launcher):
         if devices:
             visible = gpu_slots(devices, self.runs_per_gpu)
         else:
-            count = cpu_count() // self.config.cpu_threads if self.cpu_slots is None else self.cpu_slots
-            visible = [""] * max(count, 1)  # cpu_threads may be more than the cores
+            # cpu_threads may be more than the cores
+            visible = [""] * (self.cpu_slots or max(cpu_count() // (self.config.cpu_threads or 1), 1))
         return [{**ONE_THREAD, "CUDA_VISIBLE_DEVICES": names} for names in visible]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -9,9 +9,10 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.overparam_launcher import LocalLauncher
 from overparam.compat_hydra import BASIC_LAUNCHER
-from overparam.sweeps import offer
+from overparam.sweeps import offer, slots
 from overparam.sweeps.check import does_not_fit
 from overparam.sweeps.offer import Offer
+from overparam.sweeps.slots import cpu_count
 from tests.conftest import compose_config
 
 RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher"
@@ -24,7 +25,7 @@ def launcher_of(module: str, **attributes: Any) -> Any:
 
 def test_a_launcher_that_says_nothing_runs_one_job_at_a_time() -> None:
     said = Offer(launcher_of("mine"))
-    assert (said.slots, said.processes_per_run, said.obstacle) == (1, 1, None)
+    assert (said.slots, said.cores_per_job, said.processes_per_run, said.obstacle) == (1, 1, 1, None)
     assert not any((said.needs_isolation, said.in_this_process, said.fails_fast))
     said.cancel()
 
@@ -42,6 +43,7 @@ def test_a_labs_own_launcher_says_it_by_attributes() -> None:
 def test_hydras_own_runs_in_this_process() -> None:
     said = Offer(launcher_of(BASIC_LAUNCHER))
     assert said.in_this_process
+    assert said.cores_per_job == cpu_count()
     assert said.fails_fast
     assert not said.needs_isolation
 
@@ -50,6 +52,21 @@ def test_hydras_own_runs_in_this_process() -> None:
 def test_the_labs_launcher_has_its_slots(runs_per_gpu: float, slots: int, processes: int) -> None:
     said = Offer(LocalLauncher(devices=[0, 1, 2, 3], runs_per_gpu=runs_per_gpu, cpu_slots=None))
     assert (said.slots, said.processes_per_run, said.fails_fast) == (slots, processes, True)
+
+
+@pytest.mark.parametrize(("cpu_slots", "cores"), [(1, 8), (2, 4), (3, 2), (16, 0)])
+def test_jobs_of_one_machine_share_its_cores(
+    monkeypatch: pytest.MonkeyPatch, cpu_slots: int, cores: int
+) -> None:
+    monkeypatch.setattr(slots, "cpu_count", lambda: 8)
+    assert Offer(LocalLauncher(devices=[], runs_per_gpu=1, cpu_slots=cpu_slots)).cores_per_job == cores
+
+
+def test_a_job_elsewhere_has_the_cores_that_it_asks_for() -> None:
+    assert Offer(launcher_of(SUBMITIT, params={"cpus_per_task": 4})).cores_per_job == 4
+    assert Offer(launcher_of(SUBMITIT, params={"cpus_per_task": None})).cores_per_job == 1
+    settings = {"init": {}, "remote": {"num_cpus": 2}}
+    assert Offer(launcher_of(RAY, ray_cfg=OmegaConf.create(settings))).cores_per_job == 2
 
 
 def ray(there: int | None, asked: float) -> Any:

@@ -13,6 +13,7 @@ from overparam.locks import locked
 from overparam.packs.grouping import plan
 from overparam.packs.record import Recorded, read_packs, read_speeds, write_packs
 from overparam.packs.speeds import KEPT, Speeds
+from overparam.packs.threads import pack_threads
 from overparam.runs.identity import run_directory
 from overparam.runs.state import CHECKPOINT, AlreadyRunning, RunFailed, has_diverged
 from overparam.sweeps.grid import Run
@@ -65,7 +66,8 @@ def pack_runs(
 def _values(pack: Recorded, run: Run) -> dict[str, Any]:
     if len(pack.runs) == 1 or pack.cpu_threads == run.cfg.cpu_threads:
         return {}
-    log.info("a pack goes on with cpu_threads=%d, as it began", pack.cpu_threads)
+    if run.cfg.cpu_threads is not None:
+        log.info("a pack goes on with cpu_threads=%d, as it began", pack.cpu_threads)
     return {"cpu_threads": pack.cpu_threads}
 
 
@@ -100,11 +102,17 @@ def _new_packs(
     for reason, count in (+alone).items():
         log.info("%s %s trained alone: %s", counted(count, "run"), "is" if count == 1 else "are", reason)
     together = [
-        Recorded(tuple(untouched[index].identity for index in pack), cfgs[pack[0]].cpu_threads)
+        Recorded(
+            tuple(untouched[index].identity for index in pack),
+            cfgs[pack[0]].cpu_threads
+            or pack_threads(
+                [made_of[index] for index in pack], cfgs[pack[0]].trainer.accelerator, offer.cores_per_job
+            ),
+        )
         for pack in packs
     ]
     packed = {name for pack in together for name in pack.runs}
-    threads = runs[0].cfg.cpu_threads
+    threads = runs[0].cfg.cpu_threads or 1
     return together + [Recorded((run.identity,), threads) for run in runs if run.identity not in packed]
 
 

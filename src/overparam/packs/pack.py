@@ -57,7 +57,7 @@ def train_pack(cfgs: Sequence[DictConfig]) -> list[Result]:
     """
     cfgs = [located(resolve(cfg)) for cfg in cfgs]
     run_dirs = [Path(cfg.paths.run) for cfg in cfgs]
-    pack = Recorded(tuple(run_dir.name for run_dir in run_dirs), cfgs[0].cpu_threads).name
+    pack = Recorded(tuple(run_dir.name for run_dir in run_dirs), cfgs[0].cpu_threads or 1).name
     results: dict[Path, Result] = {}
     running = AlreadyRunning(f"{run_dirs[0]} is being trained with others by another process")
     with ExitStack() as locks:

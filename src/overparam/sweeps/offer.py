@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from overparam.compat_hydra import BASIC_LAUNCHER
-from overparam.sweeps.slots import visible_gpus
+from overparam.sweeps.slots import cpu_count, visible_gpus
 
 
 class Offer:
@@ -27,6 +27,11 @@ class Offer:
     def slots(self) -> int:
         """Jobs that this machine runs at once; so many are made of the runs that can be trained together."""
         return self._said("slots", 1)
+
+    @property
+    def cores_per_job(self) -> int:
+        """CPU cores that a job has to itself."""
+        return self._said("cores_per_job", 1)
 
     @property
     def processes_per_run(self) -> int:
@@ -73,7 +78,7 @@ class _Basic:
     in_this_process = fails_fast = True
 
     def __init__(self, launcher: Any) -> None:
-        pass
+        self.cores_per_job = cpu_count()
 
 
 def _below(least: Mapping[str, int], knobs: Mapping[str, Any], prefix: str) -> str | None:
@@ -92,6 +97,7 @@ class _Ray:
 
     def __init__(self, launcher: Any) -> None:
         self.ray = launcher.ray_cfg
+        self.cores_per_job = int(self.ray.remote.get("num_cpus") or 1)
 
     @property
     def obstacle(self) -> str | None:
@@ -124,6 +130,7 @@ class _Submitit:
 
     def __init__(self, launcher: Any) -> None:
         self.params = launcher.params
+        self.cores_per_job = self.params.get("cpus_per_task") or 1
 
     @property
     def obstacle(self) -> str | None:

@@ -96,7 +96,7 @@ class RunKnobs:
     pack: Annotated[Literal["off", "auto", "all"], BeforeValidator(lambda v: "off" if v is False else v)]
     retrain: bool
     keep_state: bool
-    cpu_threads: PositiveInt
+    cpu_threads: PositiveInt | None
     objective: str
 
 

@@ -191,7 +191,7 @@ def _train_alone(member: Member, show: Sequence[tuple[str, str]] | None) -> dict
     if not member.step:
         member.step = begin(member.cfg, member.run_dir, compat.is_first_process())
     alone = Alone(member)
-    torch.set_num_threads(member.cfg.cpu_threads)
+    torch.set_num_threads(member.cfg.cpu_threads or 1)
     torch.manual_seed(derive_seed(member.cfg.seed, "dropout"))
     (result,) = train_together([member], alone, show)
     if isinstance(result, Exception):
@@ -216,7 +216,7 @@ def train_together(
     active = [member for member in members if not member.only_keeps_place]
     first = active[0]
     is_alone = isinstance(together, Alone)
-    torch.set_num_threads(first.cfg.cpu_threads)
+    torch.set_num_threads(first.cfg.cpu_threads or 1)
     keep_freed_memory()
     if compat.is_first_process():
         for member in active:
