@@ -1,21 +1,48 @@
+import argparse
 import pickle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import MissingConfigException
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from overparam.compat_hydra import BASIC_LAUNCHER, compose_job, keep_configs, result_of
+from overparam.compat_hydra import BASIC_LAUNCHER, compose_job, keep_configs, lazy_help, result_of
 from overparam.sweeps.grid import Composer
 from tests.conftest import CONFIGS
 from tests.sweeps.conftest import composer
 
 __all__ = ["composer"]
+
+
+def test_hydras_parser_is_made_where_argparse_looks_into_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    add, looked_into = argparse.ArgumentParser.add_argument, []
+
+    def check(parser: argparse.ArgumentParser, option: argparse.Action) -> None:
+        if not isinstance(option.help, str):
+            raise TypeError("no text")
+        looked_into.append(option.dest)
+
+    def add_checked(parser: Any, *names: str, **options: Any) -> argparse.Action:  # as Python 3.14 does
+        option = add(parser, *names, **options)
+        parser._check_help(option)
+        return option
+
+    monkeypatch.setattr(argparse.ArgumentParser, "_check_help", check, raising=False)
+    monkeypatch.setattr(argparse.ArgumentParser, "add_argument", add_checked)
+    with pytest.raises(TypeError, match="no text"):
+        get_args_parser()
+    with lazy_help():
+        parser = get_args_parser()
+    assert parser.parse_args(["-sc", "seed=0"]).shell_completion
+    assert "config_dir" in looked_into
+    with pytest.raises(TypeError, match="no text"):
+        get_args_parser()
 
 
 def test_hydras_default_launcher_stands_in_this_module(composer: Composer) -> None:

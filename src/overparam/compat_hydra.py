@@ -3,10 +3,12 @@
 `tests/test_compat_hydra.py` checks that each still does what is relied on.
 """
 
+import argparse
 import copy
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,25 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 # The module of Hydra's default launcher, to tell that jobs run in this process; it has no public name.
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
+
+
+@contextmanager
+def lazy_help() -> Iterator[None]:
+    """Let Hydra make its parser on Python 3.14, whose argparse looks into an option's help when the option is added.
+
+    Hydra 1.3's help of `--shell-completion` is no text, but an object that becomes one when it is shown, and the
+    parser is refused for it (Hydra's issue 3121).
+    """
+    parser: Any = argparse.ArgumentParser
+    check = getattr(parser, "_check_help", None)  # not there before Python 3.14
+    if check is None:
+        yield
+        return
+    parser._check_help = lambda self, option: check(self, option) if isinstance(option.help, str) else None
+    try:
+        yield
+    finally:
+        parser._check_help = check
 
 
 def config_groups(loader: ConfigLoader, choices: Iterable[object]) -> set[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fabricated import fabricate
+from matplotlib.collections import PolyCollection
 from shapes import SHAPES, drawn
 
 from overparam.analysis.axes import title_of
@@ -69,7 +70,7 @@ def of_figure(axes):
     return {
         "title": axes.get_title().replace("\n", " "),
         "curves": [points_of(line) for line in [*lines, *points]],
-        "bands": sum("FillBetween" in type(c).__name__ for c in axes.collections) + len(spread),
+        "bands": sum(isinstance(c, PolyCollection) for c in axes.collections) + len(spread),
         "joined": sum(line.get_linestyle() != "None" and len(line.get_xdata()) > 1 for line in lines),
         "thresholds": sorted(float(line.get_xdata()[0]) for line in vertical),
         "crosses": sum(len(line.get_xdata()) for line in axes.lines if line.get_label() == "failed"),

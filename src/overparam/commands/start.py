@@ -12,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
-from overparam.compat_hydra import is_group_set_to_null
+from overparam.compat_hydra import is_group_set_to_null, lazy_help
 from overparam.errors import (
     TERMINATED,
     ConfigError,
@@ -136,7 +136,8 @@ def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int
         logging.getLogger().handlers.clear()
     if not (options.info or options.cfg or options.help or options.shell_completion):
         starting()
-    run()
+    with lazy_help():
+        run()
     return 0
 
 
