@@ -10,6 +10,7 @@ from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import step_figure
+from overparam.analysis.regimes import regime_map
 from overparam.analysis.report import figures, report
 from overparam.analysis.swept import swept
 
@@ -96,6 +97,19 @@ def test_a_heat_map_has_its_cells_where_the_runs_are(grid):
     assert z.shape == (4, 4)  # [steps, width]
     assert np.diag(z).tolist() == [0.3, 0.3, 0, 0]
     assert np.ma.count_masked(np.ma.masked_invalid(z)) == 12  # no run, no colour
+
+
+def test_a_regime_map_has_its_numbers_and_where_noise_is_fitted():
+    rows = [
+        {"width": w, "n": n, "noise": s, "cost": w * s, "train_error": 0.0 if w > n else 0.1}
+        for w in (1, 2, 4)
+        for n in (1, 2)
+        for s in (0.25, 0.5)
+    ]
+    panels = drawn(regime_map(pl.DataFrame(rows), "name", "width", "n", "noise", "cost", "train_error"))
+    np.testing.assert_allclose(panels[1].collections[0].get_array(), [[0.5, 1, 2], [0.5, 1, 2]])
+    assert [text.get_text() for text in panels[0].texts] == ["0.25", "0.5", "1"] * 2
+    assert [line.get_xdata()[0] for line in panels[0].lines] == [1, 2]  # from width 2 on, and from width 4
 
 
 def test_steps_are_drawn_for_each_value_from_step_one_on(grid, tmp_path):

@@ -2,13 +2,16 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from omegaconf import OmegaConf
 
 from overparam.claims.ledger import read_entries
+from overparam.claims.merge import merge
 from overparam.claims.seal import Seal, read_seals, said_of_seal, seal_file
 from overparam.commands.claims import main
+from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
 from tests.conftest import read_json
 
@@ -198,6 +201,15 @@ def test_ledgers_of_two_labs_are_pooled(claims, tmp_path):
     claims("--only", file, "--seeds", *map(str, pooled.seeds))
     (whole,) = read_entries(tmp_path / "logs" / "claims" / "seeds-5-6-7-8-9-10")
     assert pooled.effects == whole.effects
+
+    # Versions of the lab call a run otherwise: its digits say which it is.
+    first, second = (
+        replace(read_entries(tmp_path / name)[0], runs=["mlp-s8-0123456789"]) for name in folders
+    )
+    (run,) = merge([first, replace(second, runs=["mlp-sgd-s8-0123456789"])])[0].runs
+    assert run.endswith("-0123456789")
+    with pytest.raises(ConfigError, match="seed 8 is in both, with other runs"):
+        merge([first, replace(second, runs=["mlp-s8-1123456789"])])
 
     # Other values and other code are said, another rule is refused, and nothing of it stays in the ledger.
     other = tmp_path / "other"

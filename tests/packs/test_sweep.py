@@ -1,9 +1,12 @@
 """Packs through the command line: which runs are one is decided once, and what is left of a pack is that pack."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from overparam.packs.record import PACKS, read_packs
+from overparam.packs.record import PACKS, read_packs, write_packs
+from overparam.runs.identity import hash_of
 from overparam.runs.metrics import read_metrics
 from overparam.runs.provenance import resumed_at
 from overparam.runs.state import read_failure
@@ -88,6 +91,27 @@ def test_killed_while_it_writes_its_results_a_pack_is_the_same_too(tmp_path, und
     assert before.items() <= finished.items()  # written once
     now = left(tmp_path)
     assert {name: now[name] for name in finished} == {name: undisturbed[name] for name in finished}
+
+
+def test_a_pack_of_before_identities_read_otherwise_is_that_pack(tmp_path, undisturbed):
+    killed(tmp_path, DIVERGING, step=100)
+    folder = tmp_path / "packed"
+    (pack,) = read_packs(folder)
+    before = {name: name.replace("-mse-sgd-", "-") for name in pack.runs}
+    assert all(name != old for name, old in before.items())
+    write_packs(folder, [replace(pack, runs=tuple(before.values()))], {})
+    new, *others = pack.runs  # the folder of one was lost, and has the name of now
+    for name in others:
+        (folder / name).rename(folder / before[name])
+    said = trained(tmp_path, DIVERGING, code=2)
+    assert "8 runs are trained together, packs: 1" in said
+    finished = [path.parent for path in tmp_path.glob("packed/*/summary.json")]
+    assert all(resumed_at(run_dir) == [79] for run_dir in finished)
+    now = left(tmp_path)
+    assert sorted(now) == sorted([new, *(before[name] for name in others)])
+    assert {hash_of(run_dir.name): now[run_dir.name] for run_dir in finished} == {
+        hash_of(name): result for name, result in undisturbed.items() if result[1]
+    }
 
 
 def test_a_larger_grid_adds_packs_and_touches_none(tmp_path):

@@ -10,6 +10,7 @@ from overparam.claims.ledger import ENTRIES, Entry, read_entries
 from overparam.claims.plan import changed_files
 from overparam.errors import ConfigError
 from overparam.runs.damage import what_is_wrong
+from overparam.runs.identity import hash_of
 
 ACROSS_SEEDS = f"{lab_effects.__name__}.{lab_effects.largest_rise.__name__}"
 ROUNDING = 1e-4  # relative; machines round otherwise
@@ -66,7 +67,8 @@ def _pair(a: Entry, b: Entry) -> tuple[Entry, list[str]]:
             "its largest_rise is taken where the mean over all seeds is largest, which pooling moves"
         )
     both = sorted(set(a.seeds) & set(b.seeds))
-    if both and a.runs and b.runs and not set(a.runs) & set(b.runs):
+    runs, others = ({hash_of(name): name for name in entry.runs} for entry in (a, b))
+    if both and runs and others and runs.keys().isdisjoint(others):
         raise ConfigError(f"seed {both[0]} is in both, with other runs")
     said, effects = [], []
     for ours, theirs in zip(a.effects, b.effects, strict=True):
@@ -87,7 +89,7 @@ def _pair(a: Entry, b: Entry) -> tuple[Entry, list[str]]:
         a,
         effects=effects,
         seeds=sorted({*a.seeds, *b.seeds}),
-        runs=list(dict.fromkeys([*a.runs, *b.runs])),
+        runs=list((runs | others).values()),
         seconds=a.seconds + b.seconds,
         codes=list(dict.fromkeys([*a.codes, *b.codes])),
         figure="",  # each lab's is of its own seeds

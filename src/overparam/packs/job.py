@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from overparam.packs.grouping import plan
 from overparam.packs.record import Recorded, read_packs, read_speeds, write_packs
 from overparam.packs.speeds import KEPT, Speeds
 from overparam.packs.threads import pack_threads
-from overparam.runs.identity import run_directory
+from overparam.runs.identity import hash_of, run_directory
 from overparam.runs.state import CHECKPOINT, AlreadyRunning, RunFailed, has_diverged
 from overparam.sweeps.grid import Run
 from overparam.sweeps.jobs import Together, members
@@ -46,7 +47,7 @@ def pack_runs(
     for folder in dict.fromkeys(run.directory.parent for run in todo):
         here = {run.identity: run for run in grid if run.directory.parent == folder}
         waiting = {run.identity: run for run in todo if run.directory.parent == folder}
-        for pack in _packs(folder, list(waiting.values()), parts, offer):
+        for pack in _packs(folder, list(waiting.values()), list(here), parts, offer):
             left = [name for name in pack.runs if name in waiting]
             # Its pack goes on without it.
             again = [name for name in left if has_diverged(waiting[name].directory)]
@@ -71,10 +72,16 @@ def _values(pack: Recorded, run: Run) -> dict[str, Any]:
     return {"cpu_threads": pack.cpu_threads}
 
 
-def _packs(folder: Path, todo: Sequence[Run], parts: Mapping[Path, Parts], offer: Offer) -> list[Recorded]:
+def _packs(
+    folder: Path, todo: Sequence[Run], grid: Sequence[str], parts: Mapping[Path, Parts], offer: Offer
+) -> list[Recorded]:
     """Return the packs that some of the runs are in, those recorded before and new ones, which are recorded."""
+    named = {hash_of(name): name for name in grid}  # an earlier version may have recorded other names of them
     with locked(folder / ".packs.lock"):
-        packs = read_packs(folder)
+        packs = [
+            replace(pack, runs=tuple(named.get(hash_of(name), name) for name in pack.runs))
+            for pack in read_packs(folder)
+        ]
         known = {name for pack in packs for name in pack.runs}
         if new := [run for run in todo if run.identity not in known]:
             speeds = Speeds(read_speeds(folder), folder.parent / KEPT)

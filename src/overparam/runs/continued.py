@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from overparam.errors import ConfigError, counted
-from overparam.runs.identity import flat_values
+from overparam.runs.identity import flat_values, run_folder
 from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.summary import SUMMARY, read_summary
 
@@ -34,7 +34,7 @@ def find_state(given: str, cfg: DictConfig) -> Path:
     mine = json.loads(json.dumps(flat_values(cfg)))
     path = Path(given)
     if "/" not in given and not path.is_dir():
-        path = logs_folder(cfg.paths.logs) / folder_name(cfg.name) / given
+        path = run_folder(logs_folder(cfg.paths.logs) / folder_name(cfg.name), given)
     if not path.is_dir():
         raise ConfigError(f"continue_from={given}: there is no such folder")
     if not (path / SUMMARY).exists():

@@ -6,15 +6,23 @@ happens. It does not depend on the order or spelling of overrides, on the folder
 
 import hashlib
 import json
+import logging
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from overparam.runs.names import folder_name, logs_folder
-from overparam.runs.published import PUBLISHED
+from overparam.runs.names import LONGEST, folder_name, logs_folder
+from overparam.runs.published import PUBLISHED, RENAMED
+from overparam.runs.readable import readable
+from overparam.runs.summary import SUMMARY
+
+log = logging.getLogger(__name__)
 
 # Where and how a run happens, not what it computes. A key not named here counts, also one that a fork adds; so do
 # knobs that only make a run faster but change its rounding (precision, channels_last, compile, optimizer.fused):
@@ -74,18 +82,6 @@ NEUTRAL: dict[str, Any] = {
     "loss.label_smoothing": 0,
     "data.resplit": False,
 }
-
-# The loss was a name before it was a group.
-RENAMED = {"loss._target_": "loss"}
-
-# What the readable part of an identity shows: a prefix and a config key.
-PREFIX = (
-    ("w", "model.width"),
-    ("d", "model.depth"),
-    ("n", "data.n_train"),
-    ("p", "data.label_noise"),
-    ("s", "seed"),
-)
 
 TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from", "continue_from"}
 
@@ -201,23 +197,53 @@ def _listed(item: Any) -> Any:
 def identity(cfg: DictConfig) -> str:
     """Return the run's name, for example `mlp-w64-d1-n1200-p0.2-s0-1f0a9c33e2`.
 
-    The prefix is for people; ten hexadecimal digits of SHA-256 over `flat_values` make it unique (the chance
-    that any two of 10,000 runs collide is below 1e-4).
+    The prefix is for people, see `readable`; ten hexadecimal digits of SHA-256 over `flat_values` make it unique (the
+    chance that any two of 10,000 runs collide is below 1e-4).
     """
     return name_of(flat_values(cfg))
-
-
-def run_directory(cfg: DictConfig) -> Path:
-    """Return `<paths.logs>/<name>/<identity>`; raises `ConfigError` if the name is that of no single folder."""
-    return logs_folder(cfg.paths.logs) / folder_name(cfg.name) / identity(cfg)
 
 
 def name_of(values: Mapping[str, Any]) -> str:
     """Return the identity of a run with these flat values (see `identity`)."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    network = values.get("model._target_") or values.get("module._target_") or "model"
-    shown = [str(network).rpartition(".")[2].lower()]
-    shown += [
-        f"{letter}{values[key]:g}" for letter, key in PREFIX if isinstance(values.get(key), int | float)
-    ]
-    return "-".join([*shown, hashlib.sha256(text.encode()).hexdigest()[:10]])
+    digits = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{readable(values, LONGEST - len(digits) - 1)}-{digits}"
+
+
+def hash_of(name: str) -> str:
+    """Return the digits of an identity: they alone tell runs apart, whatever a version had the rest read."""
+    return name.rpartition("-")[2]
+
+
+def run_directory(cfg: DictConfig) -> Path:
+    """Return `<paths.logs>/<name>/<identity>`; raises `ConfigError` if the name is that of no single folder."""
+    return run_folder(logs_folder(cfg.paths.logs) / folder_name(cfg.name), identity(cfg))
+
+
+def run_folder(sweep: Path, name: str) -> Path:
+    """Return the folder of the run with this identity in a sweep's.
+
+    It is the one with the identity's digits, if there is one: what an earlier version began keeps the name it has.
+    """
+    try:
+        names = _by_hash(sweep, sweep.stat().st_mtime_ns).get(hash_of(name), (name,))
+    except (FileNotFoundError, NotADirectoryError):
+        names = (name,)
+    return sweep / (names[0] if len(names) == 1 else _one_of(sweep, names))
+
+
+@lru_cache(maxsize=8)  # a folder that has not changed is not read again for each of its runs
+def _by_hash(sweep: Path, modified: int) -> dict[str, tuple[str, ...]]:
+    names = defaultdict(list)
+    for name in sorted(os.listdir(sweep)):
+        if re.search("-[0-9a-f]{10}$", name):
+            names[hash_of(name)].append(name)
+    return {digits: tuple(found) for digits, found in names.items()}
+
+
+@cache  # said once
+def _one_of(sweep: Path, names: tuple[str, ...]) -> str:
+    """Return which of several folders of one run is taken, a finished one if there is one, and say so."""
+    taken = min(names, key=lambda name: not (sweep / name / SUMMARY).exists())
+    log.warning("%s: %s are one run, by their last digits; %s is taken", sweep, " and ".join(names), taken)
+    return taken

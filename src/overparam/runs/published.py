@@ -60,3 +60,6 @@ PUBLISHED = {
     "overparam.measures.tangent_kernel.tangent_kernel_change": "tangent_kernel_change",
     "overparam.measures.units.units": "units",
 }
+
+# The loss was a name before it was a group.
+RENAMED = {"loss._target_": "loss"}

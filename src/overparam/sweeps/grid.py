@@ -19,7 +19,15 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.compat_hydra import compose_job
 from overparam.errors import ConfigError
 from overparam.runs.choices import record_choices
-from overparam.runs.identity import counts, flat_values, flatten, name_of, references, run_directory
+from overparam.runs.identity import (
+    counts,
+    flat_values,
+    flatten,
+    name_of,
+    references,
+    run_directory,
+    run_folder,
+)
 from overparam.runs.keys import interpolations, refuse_filled_in, refuse_unknown_keys
 from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.pretrained import may_name_weights
@@ -101,8 +109,8 @@ class Composer:
             ConfigError: if they set a key that nothing reads.
         """
         template, values = self._template(overrides)
-        folder, name = template.run(values)
-        return Run(name, folder / name, list(overrides), self)
+        directory = template.run_directory(values)
+        return Run(directory.name, directory, list(overrides), self)
 
     def kind(self, overrides: Sequence[str]) -> Hashable:
         """See `Run.kind`."""
@@ -203,20 +211,19 @@ class _Template:
         """Return whether values are what they seem."""
         return not (_refers(values) or _may_be_read_otherwise(values) or may_name_weights(values))
 
-    def run(self, values: dict[str, Any]) -> tuple[Path, str]:
-        """Return sweep folder and identity."""
+    def run_directory(self, values: dict[str, Any]) -> Path:
+        """Return the directory of the run with these values."""
         if not self.is_plain or not self.takes(values):
             from overparam.training.build import resolve
 
             set_values(self.cfg, values)
-            directory = run_directory(resolve(self.cfg))
-            return directory.parent, directory.name
+            return run_directory(resolve(self.cfg))
         logs = logs_folder(values.get("paths.logs", self.cfg.paths.logs))
         folder = logs / folder_name(values.get("name", self.cfg.name))
         flat = dict(self.constant)
         for key, source in self.source.items():
             flatten(key, values[source], flat)
-        return folder, name_of(flat)
+        return run_folder(folder, name_of(flat))
 
 
 def _resolves_to_itself(cfg: DictConfig, keys: list[str]) -> bool:

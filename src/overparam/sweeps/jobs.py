@@ -16,7 +16,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.errors import ConfigError
-from overparam.runs.identity import identity, resolved_values
+from overparam.runs.identity import hash_of, identity, resolved_values
 from overparam.runs.secrets import from_environment
 from overparam.sweeps.grid import Run, set_values
 
@@ -121,7 +121,7 @@ def members(cfg: DictConfig) -> list[DictConfig]:
     found = []
     for planned in runs:
         member = _config(path, planned)
-        if (name := identity(resolve(member))) != planned["identity"]:
+        if hash_of(name := identity(resolve(member))) != hash_of(planned["identity"]):
             raise ConfigError(
                 f"{planned['identity']} was planned, and its config is now that of {name}: try again"
             )

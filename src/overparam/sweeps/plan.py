@@ -12,7 +12,7 @@ from rich.table import Table
 
 from overparam.errors import ConfigError, counted
 from overparam.measures.step_cost import StepCost, step_cost
-from overparam.runs.identity import identity
+from overparam.runs.identity import run_directory
 from overparam.runs.secrets import without_secrets_in_command
 from overparam.sweeps.price import device_of, price, trial_runs, tried
 from overparam.training.build import Parts, assemble, resolve
@@ -46,7 +46,7 @@ def plan(runs: Iterable[tuple[DictConfig, Sequence[str]]]) -> list[Row]:
     rows: dict[str, Row] = {}
     for given, overrides in runs:
         cfg = resolve(given)
-        name = identity(cfg)
+        name = run_directory(cfg).name
         if name in rows:
             continue
         parts = assemble(cfg)
