@@ -24,6 +24,11 @@ SMALL = (
     "logger=local",
 )
 
+shards_here = pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason=f"torch {torch.__version__} shards on GPUs alone"
+)
+DDP_AND_FSDP = ["ddp", pytest.param("fsdp", marks=shards_here)]
+
 
 def only(folder: Path) -> Path:
     (path,) = folder.glob("*/summary.json")
@@ -38,7 +43,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return only(logs / "one")
 
 
-@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+@pytest.mark.parametrize("trainer", DDP_AND_FSDP)
 def test_two_processes_come_to_the_same_numbers(tmp_path: Path, alone: Path, trainer: str) -> None:
     run = command_line("train.py", *SMALL, f"paths.logs={tmp_path}", "name=two", f"trainer={trainer}")
     assert run.returncode == 0, run.stderr
@@ -54,6 +59,7 @@ def test_two_processes_come_to_the_same_numbers(tmp_path: Path, alone: Path, tra
         torch.testing.assert_close(weight, whole[name], rtol=1e-4, atol=1e-5)
 
 
+@shards_here
 def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path) -> None:
     command = ["train.py", *SMALL, f"paths.logs={tmp_path}", "trainer=fsdp"]
     command += ["model._target_=tests.sweeps.sharded.ShardedMLP", "trainer.max_steps=100", "clip_norm=1"]
@@ -119,7 +125,7 @@ def test_a_sweep_gives_each_run_its_two_devices(sweep: Callable[..., Sweep], tmp
     assert seen == ["0,1", "0,1"]
 
 
-@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+@pytest.mark.parametrize("trainer", DDP_AND_FSDP)
 def test_batch_norm_over_shares_of_a_batch_is_another_run(tmp_path: Path, trainer: str) -> None:
     command = ("train.py", *SMALL, f"paths.logs={tmp_path}", f"trainer={trainer}", "model.norm=batch")
     run = command_line(*command)
