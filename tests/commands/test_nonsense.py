@@ -10,6 +10,10 @@ from hydra.core.global_hydra import GlobalHydra
 from tests.command_line import command_line
 
 TOO_LONG = "y" * 300
+# To ask whether a file of that name exists is an error before Python 3.14, where the answer is no.
+NO_RUNS, NO_CLAIM = ("File name too long",) * 2
+if sys.version_info >= (3, 14):
+    NO_RUNS, NO_CLAIM = "is not a folder", "there is no claim"
 SMALL = ["data.n_train=40", "trainer.max_steps=2", "trainer.accelerator=cpu", "logger=local"]
 
 
@@ -56,7 +60,7 @@ def told(tmp_path, monkeypatch, capsys):
         ("analyze", ["runs=null"], "runs must be the folder of a sweep, got None"),
         ("analyze", ["runs=[a]"], "runs must be the folder of a sweep"),
         ("analyze", ["runs=empty"], "no run in empty"),
-        ("analyze", [f"runs={TOO_LONG}"], "File name too long"),
+        ("analyze", [f"runs={TOO_LONG}"], NO_RUNS),
         ("analyze", ["runs=empty", "study=null"], "a group is chosen by the name of a file"),
         ("analyze", ["runs=empty", "~study"], "the study has no _target_"),
         ("analyze", ["runs=empty", "~study.group"], "the study has no group"),
@@ -66,7 +70,7 @@ def told(tmp_path, monkeypatch, capsys):
         ("claims", ["--only", "binary.yaml"], "binary.yaml is not YAML"),
         ("claims", ["--only", "list.yaml"], "list.yaml: a claim"),
         ("claims", ["--only", "empty", "--config-dir", "nowhere"], "there is no folder of configs"),
-        ("claims", ["--only", f"{TOO_LONG}.yaml"], "File name too long"),
+        ("claims", ["--only", f"{TOO_LONG}.yaml"], NO_CLAIM),
         ("claims", ["--only", "04_ridgeless", "--logs", "file"], "Not a directory: file/claims"),
         ("claims", ["--only", "04_ridgeless", "--logs", "/proc/x"], "No such file or directory: /proc/x"),
         ("plan", ["plan.json=nowhere/plan.json"], "plan.json must be null or name a file in a folder"),
