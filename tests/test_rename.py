@@ -86,11 +86,13 @@ def test_changes_that_are_not_committed_are_refused_in_one_line(copied):
 
 
 @pytest.fixture(scope="module")
-def renamed(copied) -> Path:
-    done = rename(copied, NEW)
+def renamed(copied, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("renamed") / "template"
+    shutil.copytree(copied, folder)
+    done = rename(folder, NEW)
     assert done.returncode == 0, done.stderr
     assert f"{OLD} is {NEW} now" in done.stdout
-    return copied
+    return folder
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -22,7 +22,8 @@ def setup(tmp_path_factory):
     return Setup(tmp_path_factory.mktemp("logs"), (0, 1))
 
 
-def test_runs_trains_what_is_missing_for_the_asked_seeds_only(setup):
+def test_runs_trains_what_is_missing_for_the_asked_seeds_only(tmp_path):
+    setup = Setup(tmp_path, (0, 1))
     table, names = sources.runs(setup, "random_labels", PLAIN)
     assert set(table["seed"]) == {0, 1}
     assert set(table["model.width"]) == {2, 4}
