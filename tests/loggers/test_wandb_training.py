@@ -67,13 +67,18 @@ def test_history_on_the_server_is_the_metrics_table(server, tmp_path, fault):
 
 
 @pytest.mark.parametrize("fault", ["slow", "500", "429", "drop"])
-def test_a_server_that_goes_in_the_middle_has_it_all_after_sync(server, tmp_path, fault, monkeypatch):
-    monkeypatch.setattr("overparam.loggers.wandb.RunLogger.close", closing(server, fault))
-    summary = train(config(tmp_path))
-    run_dir = tmp_path / "runs" / summary["identity"]
+def test_a_server_that_goes_in_the_middle_has_it_all_after_sync(
+    server, tmp_path, fault, environment, monkeypatch
+):
+    environment.setenv("WANDB__FILE_STREAM_TRANSMIT_INTERVAL", "0.1")
+    with monkeypatch.context() as patch:
+        patch.setattr("overparam.loggers.wandb.RunLogger.close", closing(server, fault))
+        run_dir = tmp_path / "runs" / train(config(tmp_path))["identity"]
     wandb.teardown()
     server.fault = None
-    sync(run_dir)
+    # Rows have been sent before, which `wandb sync` would send again.
+    monkeypatch.setattr(sys, "argv", ["report.py", str(tmp_path / "runs"), "--sync"])
+    assert main() == 0
     (run,) = server.runs.values()
     assert_same(run, run_dir)
 
@@ -133,6 +138,7 @@ def closing(server, fault):
     close = RunLogger.close
 
     def broken_before(self, *arguments):
+        until(lambda: any(run["history"] for run in server.runs.values()))
         server.fault = fault
         close(self, *arguments)
 
