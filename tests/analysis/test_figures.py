@@ -4,7 +4,7 @@ import pytest
 from fabricated import fabricate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from overparam.analysis.axes import spaced_ticks
+from overparam.analysis.axes import half_way, spaced_ticks, value_text
 from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
@@ -97,6 +97,18 @@ def test_a_heat_map_has_its_cells_where_the_runs_are(grid):
     assert z.shape == (4, 4)  # [steps, width]
     assert np.diag(z).tolist() == [0.3, 0.3, 0, 0]
     assert np.ma.count_masked(np.ma.masked_invalid(z)) == 12  # no run, no colour
+
+
+def test_the_edges_of_cells_are_half_way_on_their_axis():
+    assert half_way([1, 2, 4]) == [0.5, 1.5, 3, 5]
+    np.testing.assert_allclose(half_way([0.01, 1, 100]), [0.001, 0.1, 10, 1000])
+    np.testing.assert_allclose(half_way([0, 1e-4, 1e-2, 1]), [-5e-5, 5e-5, 1e-3, 0.1, 10])
+
+
+def test_a_value_is_written_as_it_was_given():
+    values = (0.9, 0.999, 0.9999, 1e-12, 3e-7, 1e25, 2 / 3, 16, True, None, "[8, 16]")
+    wanted = ["0.9", "0.999", "0.9999", "1e-12", "3e-07", "1e+25", "0.667", "16", "true", "none", "[8, 16]"]
+    assert [value_text(value) for value in values] == wanted
 
 
 def test_a_regime_map_has_its_numbers_and_where_noise_is_fitted():

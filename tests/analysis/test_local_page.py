@@ -167,6 +167,8 @@ def test_filters_choose_the_runs_of_figure_and_table(browser):
         ("status=failed", 1),
         ("nan", 1),  # the reason of a failure
         ("label_noise!=0 width<16", 4),
+        ("label noise != 0 width < 16", 4),
+        ("(.*", 0),
         ("test_error<=0.116", 3),
         ("nothing=1", 0),
         ("", 19),

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from shapes import SHAPES, drawn, swept_over, table
 
 from overparam.analysis.report import figures
 from overparam.analysis.swept import swept
 
 PINNED = Path(__file__).with_name("shapes.txt")
-CATEGORIES = ("a category", "a model", "long names alone")
+CATEGORIES = ("a category", "a model", "long names alone", "lists", "names alone")
 SEEDS = {
     "one run": 1,
     "one seed": 1,
@@ -24,6 +24,8 @@ SEEDS = {
     "a model": 2,
     "two that differ in two": 1,
     "300 widths": 1,
+    "few and many seeds": "1 to 5",
+    "names alone": 1,
 }
 
 
@@ -84,6 +86,21 @@ def test_names_are_never_joined(name):
     for key, figure in drawn(name).items():
         if "step" not in key:
             assert all(line.get_linestyle() == "None" for axes in figure.axes for line in axes.lines), key
+
+
+def test_a_band_reaches_no_point_of_fewer_than_three_seeds():
+    for axes in drawn("few and many seeds")["figure"].axes:
+        bands = [c for c in axes.collections if isinstance(c, PolyCollection)]
+        reached = {float(x) for band in bands for path in band.get_paths() for x in path.vertices[:, 0]}
+        assert reached == {32, 64}
+        bars = [c for c in axes.collections if isinstance(c, LineCollection)]
+        assert {float(s[0, 0]) for bar in bars for s in bar.get_segments()} == {4}
+
+
+def test_names_have_a_legend_without_lines_and_are_told_apart_by_no_dashes():
+    figure = drawn("names alone")["figure"]
+    assert {handle.get_linestyle() for handle in figure.legends[0].legend_handles} == {"None"}
+    assert figure.get_suptitle().splitlines()[1].endswith("alone, of 2 values")
 
 
 @pytest.mark.parametrize("name", ["width x n x noise x lr", "some failed", "long names", "two seeds"])

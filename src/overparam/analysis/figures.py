@@ -48,13 +48,19 @@ class Looks:
             return legend_text(key, value) + ("" if value in set(finished[key]) else " (failed)")
 
         for value, color in found.items() if layout.color else ():
-            looks.legend[said(str(layout.color), value)] = Line2D([], [], color=color, marker="o", ms=4)
+            handle = Line2D([], [], color=color, marker="o", ms=4, ls="-" if looks.is_joined else "none")
+            looks.legend[said(str(layout.color), value)] = handle
         for value, dash in dashes.items() if layout.dash else ():
             looks.legend[said(str(layout.dash), value)] = Line2D([], [], color=GREY, ls=dash)
         for index, name in enumerate(parts.values()) if len(parts) > 1 else ():
             style = looks.style(index, hues[0], next(iter(dashes))) | {"ms": 4}
             looks.legend[name] = Line2D([], [], **style | ({"color": GREY} if layout.color else {}))
         return looks
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether lines join points."""
+        return self.places is None and self.layout.is_joined
 
     def style(self, part: int, hue: Any, dash: Any) -> dict[str, Any]:
         """Return Matplotlib's style of the line of a part, a colour's value and a dash's value."""
@@ -70,7 +76,7 @@ class Looks:
             style |= {"lw": 0.7, "markerfacecolor": "white"}
         elif part:
             style |= {"lw": 1.2, "linestyle": "--", "markerfacecolor": "white"}
-        return style | ({} if self.places is None and self.layout.is_joined else {"linestyle": "none"})
+        return style | ({} if self.is_joined else {"linestyle": "none"})
 
     def lines(self, panel: pl.DataFrame) -> Iterator[tuple[Any, Any, pl.DataFrame]]:
         """Yield the values of colour and dash, and the runs, of each line of a panel."""
@@ -139,7 +145,8 @@ def curve_figure(
             axes.set_ylabel(ylabel)
     add_legend(figure, looks.legend)
     keys = [layout.x, *layout.rows, *filter(None, (layout.color, layout.columns, layout.dash))]
-    said = seeds_text(finished, keys) if len(finished) else "no run finished"
+    said = seeds_text(finished, keys) if layout.is_joined else "each point a run"
+    said = said if len(finished) else "no run finished"
     beyond = ", ".join(legend_text(layout.x, value) for value in sorted(far))
     notes = [f"{title}: {said}", layout.note, f"all runs failed at {beyond}" if far else ""]
     figure.suptitle("\n".join(filter(None, notes)), fontsize=10)

@@ -52,7 +52,10 @@ function describeView(now, runs) {
 function placePanels({ panels, layout }, plots) {
   const inRows = layout.rows.length > 0 && layout.columns !== null;
   const wanted = inRows
-    ? new Set(panels.map((p) => column(layout.columns)[p.runs[0]])).size
+    ? levels(
+        layout.columns,
+        panels.flatMap((p) => p.runs),
+      ).length
     : Math.min(panels.length, 4);
   const across = Math.max(1, Math.min(wanted, Math.floor($("chart").clientWidth / NARROWEST)));
   const rows = Math.ceil(panels.length / across);
