@@ -145,8 +145,9 @@ def curve_figure(
             axes.set_ylabel(ylabel)
     add_legend(figure, looks.legend)
     keys = [layout.x, *layout.rows, *filter(None, (layout.color, layout.columns, layout.dash))]
-    said = seeds_text(finished, keys) if layout.is_joined else "each point a run"
-    said = said if len(finished) else "no run finished"
+    said = "no run finished"
+    if len(finished):
+        said = seeds_text(finished, keys) if layout.is_joined else "each point a run"
     beyond = ", ".join(legend_text(layout.x, value) for value in sorted(far))
     notes = [f"{title}: {said}", layout.note, f"all runs failed at {beyond}" if far else ""]
     figure.suptitle("\n".join(filter(None, notes)), fontsize=10)

@@ -102,9 +102,9 @@ async function copy(said, button) {
     document.execCommand("copy");
     area.remove();
   }
-  const before = button.textContent;
+  button.dataset.said ??= button.textContent; // else it stays "copied" if that is asked for again at once
   button.textContent = "copied";
   setTimeout(() => {
-    button.textContent = before;
+    button.textContent = button.dataset.said;
   }, 1200);
 }
