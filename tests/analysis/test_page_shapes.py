@@ -15,7 +15,7 @@ from overparam.analysis.local_page import write_page
 from overparam.analysis.swept import swept
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
-from opened_page import errors, opened, text
+from opened_page import choose, errors, opened, text
 
 MORE = ("reason", "regime", "command", "git_commit", "git_dirty", "host", "device", "interpolation_step")
 DESCRIBED = """
@@ -200,6 +200,8 @@ def test_names_are_an_axis_that_nothing_is_joined_along(driver, tmp_path):
     ]
     assert browser.execute_script("return figure.described.isJoined") is False
     assert "optimizer.lr" not in browser.execute_script("return data.keys")
+    choose(browser, "heat", "step")
+    assert "a heat map needs numbers along x, and not optimizer" in text(browser, "notes")
 
 
 def test_a_single_run_is_its_training(driver, tmp_path):

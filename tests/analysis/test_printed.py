@@ -77,8 +77,8 @@ def test_many_keys_and_long_names_leave_every_number_whole_at_80_columns(capsys)
     table = pl.concat(runs(seeds=3).with_columns(pl.lit(name).alias("choices.kind")) for name in names)
     keys = ["choices.kind", "model.width"]
     print_settings(over_seeds(table, keys, COLUMNS), keys, [])
-    _, (_, *rows) = shown(capsys)
-    assert len({row[0] for row in rows if row[0]}) == 2
+    _, rows = shown(capsys)
+    assert len({row[0] for row in rows if row[0].startswith("a_very")}) == 2
 
 
 def test_two_seeds_have_no_interval_as_in_the_figures(capsys):

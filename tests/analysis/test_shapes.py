@@ -91,8 +91,8 @@ def test_names_are_never_joined(name):
 def test_a_band_reaches_no_point_of_fewer_than_three_seeds():
     for axes in drawn("few and many seeds")["figure"].axes:
         bands = [c for c in axes.collections if isinstance(c, PolyCollection)]
-        reached = {float(x) for band in bands for path in band.get_paths() for x in path.vertices[:, 0]}
-        assert reached == {32, 64}
+        reached = [{float(x) for x in path.vertices[:, 0]} for band in bands for path in band.get_paths()]
+        assert [places for places in reached if len(places) > 1] == [{32, 64}]
         bars = [c for c in axes.collections if isinstance(c, LineCollection)]
         assert {float(s[0, 0]) for bar in bars for s in bar.get_segments()} == {4}
 

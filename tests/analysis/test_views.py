@@ -97,7 +97,10 @@ def test_steps_are_an_axis_and_two_columns_are_drawn_together(runs):
         ({"x": "test_error"}, "y=test_error: a column is drawn once, and not over itself"),
         ({"y": "ece,ece"}, "y=ece,ece: a column is drawn once"),
         ({"x": "width", "color": "width"}, "color=model.width: it is the x already"),
-        ({"color": "width", "facet": "width"}, "facet=model.width: it is the color already"),
+        (
+            {"x": "label_noise", "color": "width", "facet": "width"},
+            "facet=model.width: it is the color already",
+        ),
         ({"y": "ece,ece,ece"}, "two columns at most"),
     ],
 )

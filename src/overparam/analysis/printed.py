@@ -25,7 +25,7 @@ class Column:
 
     head: str
     cells: Sequence[str]
-    spare: int = 0  # 2: left out where there is no room; 1: where narrow heads make none either; 0: never
+    spare: int = 0  # 2: left out where there is no room; 1: where narrow columns make none; 0: never
 
 
 def print_settings(summary: pl.DataFrame, keys: Sequence[str], more: Sequence[str]) -> None:
@@ -104,14 +104,14 @@ def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> N
     console = Console()
     given = [column for column in columns if any(column.cells)]
     kept = list(given)
-    for spare, is_tight in ((2, False), (1, True)):
-        while (is_wide := _width(console, kept, is_tight) > console.width) and any(
+    for spare, narrow in ((2, 0), (None, 1), (1, 2)):
+        while (is_wide := _width(console, kept, narrow) > console.width) and any(
             column.spare == spare for column in kept
         ):
             del kept[max(place for place, column in enumerate(kept) if column.spare == spare)]
         if not is_wide:
             break
-    console.print(_table(kept, is_tight))
+    console.print(_table(kept, narrow))
     cut = {"row": left_out, "column": len(given) - len(kept)}
     if left := [counted(count, f"more {name}") for name, count in cut.items() if count > 0]:
         print(f"and {' and '.join(left)}, in {where}")
@@ -131,19 +131,20 @@ def with_interval(mean: float | None, half_width: float | None, seeds: int) -> s
     )
 
 
-def _table(columns: Sequence[Column], is_tight: bool) -> Table:
-    table = Table(padding=(0, 0 if is_tight else 1, 0, 1))
+def _table(columns: Sequence[Column], narrow: int) -> Table:
+    """Return a table; 1: without room beside its texts; 2: also with a word a line in heads, and long texts cut."""
+    table = Table(padding=(0, 0 if narrow else 1, 0, 1))
     for column in columns:
         head = printable(column.head)
-        table.add_column(Text(head.replace(" ", "\n") if is_tight else head), no_wrap=True)
+        table.add_column(Text(head.replace(" ", "\n") if narrow > 1 else head), no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
         texts = map(printable, row)
-        table.add_row(*(Text(shortened(text) if is_tight else text) for text in texts))
+        table.add_row(*(Text(shortened(text) if narrow > 1 else text) for text in texts))
     return table
 
 
-def _width(console: Console, columns: Sequence[Column], is_tight: bool) -> int:
-    return console.measure(_table(columns, is_tight), options=console.options.update(width=9999)).maximum
+def _width(console: Console, columns: Sequence[Column], narrow: int) -> int:
+    return console.measure(_table(columns, narrow), options=console.options.update(width=9999)).maximum
 
 
 def _numbers(values: Sequence[float | None] | pl.Series, form: str = "") -> list[str]:

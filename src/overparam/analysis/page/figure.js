@@ -37,7 +37,8 @@ function draw() {
   const said = `${axisLabel(now.parts[0])} over ${axisLabel(now.x)}; arrow keys walk along it, Enter chooses`;
   plots.forEach((plot, k) => plot.label(`${described.panels[k].title} ${said}`));
   plots.forEach(drawRings);
-  $("notes").textContent = described.notes.join(" · ");
+  const refused = now.second && !isHeat ? [`a heat map needs numbers along x, and not ${axisLabel(now.x)}`] : [];
+  $("notes").textContent = [...described.notes, ...refused].join(" · ");
 }
 
 function describeView(now, runs) {
