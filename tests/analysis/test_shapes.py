@@ -7,11 +7,13 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
-from shapes import SHAPES, drawn, swept_over, table
+from shapes import OPTIMIZERS, SHAPES, drawn, swept_over, table
 
+from overparam.analysis.figures import error_figure
 from overparam.analysis.report import figures
 from overparam.analysis.swept import swept
 
@@ -145,6 +147,20 @@ def test_what_measures_add_is_drawn_against_the_first_axis():
     found = dict(figures(runs.with_columns(ece=runs["test_error"] / 2), steps, ["model.width"], "measured"))
     line = found["ece_vs_width"].axes[0].lines[0]
     np.testing.assert_allclose(2 * line.get_ydata(), found["figure"].axes[0].lines[0].get_ydata())
+
+
+def test_who_lacks_a_measure_is_not_in_its_legend():
+    runs, steps = table([{**o, "model.width": width} for o in OPTIMIZERS.values() for width in (2, 4, 8)])
+    own = pl.when(pl.col("choices.optimizer") == "adam").then("test_error")
+    found = dict(figures(runs.with_columns(ece=own), steps, swept(runs), "measured"))["ece_vs_width"]
+    said = {text.get_text() for legend in found.legends for text in legend.get_texts()}
+    assert said == {"adam", "interpolation threshold"}
+
+
+def test_hundreds_of_parameters_a_sample_are_written_as_such():
+    runs, _ = table([{"model.width": width, "data.n_train": 10} for width in (2, 16, 64)])
+    (above,) = error_figure(runs, "model.width", [], "many").axes[0].child_axes
+    assert [text.get_text() for text in above.get_xticklabels()] == ["15", "120", "480"]
 
 
 if __name__ == "__main__":

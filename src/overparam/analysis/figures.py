@@ -249,7 +249,8 @@ def _parameter_axis(axes: Axes, table: pl.DataFrame, room: float) -> None:
         return
     top = axes.secondary_xaxis("top")
     shown = sizes.filter(pl.col(WIDTH).is_in(spaced_ticks(sizes[WIDTH].to_list(), room=room)))
-    top.set_xticks(shown[WIDTH].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
+    texts = [f"{float(f'{value:.2g}'):g}" for value in shown["params_per_sample"]]  # 120, and not 1.2e+02
+    top.set_xticks(shown[WIDTH].to_list(), texts)
     top.xaxis.set_minor_locator(NullLocator())
     top.set_xlabel("parameters per training sample, P/n", fontsize=8)
     top.tick_params(labelsize=8)

@@ -272,9 +272,9 @@ def _more_figures(runs: pl.DataFrame, x: str, keys: list[str], title: str) -> It
     found = [column for column in ("noise_fitted", "val_error") if not table[column].is_null().all()]
     for column in ["gap_error", *found, *measured(runs)[:MOST_MEASURES]]:
         name = f"{short_name(column)}_vs_{short_name(x)}"
-        shown = table
+        shown = table.filter((pl.col("status") != "finished") | pl.col(column).is_not_null())
         if column == "noise_fitted" and NOISE in keys:
-            shown = table.filter(pl.col(NOISE) > 0)
+            shown = shown.filter(pl.col(NOISE) > 0)
         layout = lay_out(shown, x, keys)
         yield name, curve_figure(shown, layout, {column: spoken(column)}, title, label(column))
 
