@@ -72,6 +72,16 @@ def test_a_swept_key_comes_before_a_column_of_the_same_name():
     assert len(line.get_xdata()) > 5
 
 
+def test_what_follows_from_a_named_key_has_no_panels_of_its_own():
+    losses = [
+        {"choices.loss": name, "loss": name, "model.width": w} for name in ("mse", "auto") for w in WIDTHS
+    ]
+    found, steps = table(losses)
+    figure = view((derived(found), steps), color="loss")[1]
+    assert len(figure.axes) == 1
+    assert {"auto", "mse"} < {text.get_text() for text in figure.legends[0].get_texts()}
+
+
 def test_where_no_run_finished_there_is_nothing_to_draw():
     found, steps = table([{"model.width": width, "failed": True} for width in (2, 4)])
     with pytest.raises(ConfigError, match="no run finished"):

@@ -55,9 +55,15 @@ def view_figure(
         raise ConfigError(f"y={view.y or ys[0]}: a column is drawn once, and not over itself")
     settable = [key for key in table.columns if is_config_key(key)]
     color, facet = (
-        _column(role, name, settable) if name else None
+        _column(role, name, settable, keys) if name else None
         for role, name in (("color", view.color), ("facet", view.facet))
     )
+    for named in filter(None, (color, facet)):  # what follows from it needs no colours or panels of its own
+        keys = [
+            key
+            for key in keys
+            if key in (x, named) or table.select(named, key).n_unique() > table[named].n_unique()
+        ]
     taken = {x: "x"}
     for role, key in (("color", color), ("facet", facet)):
         if key and taken.setdefault(key, role) != role:
