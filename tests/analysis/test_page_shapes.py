@@ -165,6 +165,15 @@ def test_a_band_reaches_no_point_of_fewer_than_three_seeds(page_of):
     assert browser.execute_script(parts) == [[4], [32, 64]]
 
 
+def test_a_swept_null_is_none_wherever_a_run_is_told(page_of):
+    browser = page_of("truth values and none")
+    (run,) = browser.execute_script("return [column('clip_norm').indexOf(null)]")
+    assert "clip norm: none" in browser.execute_script("return describe(arguments[0])", run)
+    browser.execute_script("toggle([arguments[0]]); $('typed').value = 'none'; update()", run)
+    assert "clip normnone" in text(browser, "compare")
+    assert text(browser, "shown") == "36 of 72 runs shown"
+
+
 def test_over_a_size_lines_are_those_of_the_figure(page_of):
     browser = page_of("width x n x noise x lr")
     browser.execute_script("document.getElementById('x').value = 'params_per_sample'; suggestX(); redraw()")

@@ -54,6 +54,12 @@ function valueText(v) {
   return number(v, [3, 4, 5, 6].find((digits) => Number(v.toPrecision(digits)) === v) ?? 3);
 }
 
+// What a run has in a column: of what was swept nothing is "none", and not missing.
+function cellText(key, run) {
+  const v = column(key)[run];
+  return v === null && data.keys.includes(key) && isKnown(run) ? "none" : text(v);
+}
+
 // "label noise 0.2"; of a group, or a column of names, the name alone.
 function legendText(key, v) {
   const isName =

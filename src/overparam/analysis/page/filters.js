@@ -80,7 +80,7 @@ function typedTests(typed) {
 function haystackOf(run) {
   if (!haystack) haystack = new Array(N);
   return (haystack[run] ??= [...data.table, "reason"]
-    .map((k) => text(column(k)[run]))
+    .map((k) => cellText(k, run))
     .join(" ")
     .toLowerCase());
 }
