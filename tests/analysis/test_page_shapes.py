@@ -138,7 +138,7 @@ def test_any_axis_is_laid_out_as_in_the_figures(page_of, name):
 def test_panels_stand_in_rows_where_the_grid_has_holes(driver, tmp_path):
     holes = [(0.0, 1), (0.0, 2), (0.2, 2), (0.2, 3)]
     for noise, depth in holes:
-        for width in (4, 8):
+        for width in (2, 4, 8, 16):
             fabricate(tmp_path, width=width, noise=noise, **{"model.depth": depth})
     runs = collect(tmp_path)
     page = write_page(tmp_path / "index.html", "holes", runs, collect_steps(tmp_path), swept(runs))
