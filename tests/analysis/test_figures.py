@@ -1,10 +1,13 @@
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
 from fabricated import fabricate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from overparam.analysis.axes import half_way, spaced_ticks, value_text
+from overparam.analysis.axes import half_way, scale, spaced_ticks, value_text
 from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
@@ -167,3 +170,14 @@ def test_a_report_of_a_single_run_is_its_steps(tmp_path):
 def test_ticks_that_would_touch_are_left_out():
     assert spaced_ticks([1, 2, 3, 1000]) == [1, 2, 1000]
     assert spaced_ticks([1, 2, 3, 4]) == [1, 2, 3, 4]
+
+
+def test_long_round_numbers_do_not_touch():
+    figure = Figure(figsize=(3.5, 2.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlim(1200, 1_060_000)
+    scale(axes, "x", [1208, 1_050_000], ticks=False, room=0.05)
+    drawn(figure)
+    boxes = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+    assert len(boxes) > 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

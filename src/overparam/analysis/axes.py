@@ -129,7 +129,13 @@ def scale(axes: Axes, which: str, values: Sequence[float], ticks: bool = True, r
     if ticks:
         axis.set_major_locator(FixedLocator(spaced_ticks(values, room)))
     elif is_log(values):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 1000 else (1,)))
+        locator = LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 1000 else (1,))
+        if which == "x":  # beside each other long numbers touch
+            places = locator.tick_values(min(values), max(values))
+            inside = [place for place in places if min(values) <= place <= max(values)]
+            axis.set_major_locator(FixedLocator(spaced_ticks(inside, 2 * room)))
+        else:
+            axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
