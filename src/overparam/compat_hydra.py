@@ -130,14 +130,18 @@ class _KeptFolder(FileConfigSource):
         root = Path(folder.path)
         below = [(".", root), *((str(path.relative_to(root)), path) for path in root.rglob("*"))]
         self.groups = {name for name, path in below if path.is_dir()}
-        self.texts = {name: path.read_text("utf-8") for name, path in below if name.endswith(".yaml")}
+        files = [(name, path) for name, path in below if name.endswith(".yaml") and path.is_file()]
+        self.texts = {name: path.read_bytes() for name, path in files}  # maybe not all are texts, or chosen
 
     def load_config(self, config_path: str) -> ConfigResult:
-        text = self.texts.get(self._normalize_file_name(config_path))
-        if text is None:
+        name = self._normalize_file_name(config_path)
+        if name not in self.texts:
             raise ConfigLoadError(f"Config not found : {config_path}")
+        text = self.texts[name].decode()
+        file = io.StringIO(text)
+        file.name = f"{self.path}/{name}"  # type: ignore[attr-defined]  # for YAML's errors
         header = self._get_header_dict(text[:512])
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(io.StringIO(text)), header)
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(file), header)
 
     def is_group(self, config_path: str) -> bool:
         return str(Path(config_path)) in self.groups

@@ -113,6 +113,16 @@ def told(tmp_path, monkeypatch, capsys):
         ("train", ["paths.logs=/proc/x"], "No such file or directory: /proc/x"),
         ("train", [f"paths.logs={TOO_LONG}"], f"File name too long: {TOO_LONG}"),
         ("train", [f"name={TOO_LONG}"], "long"),
+        *(
+            (command, [*mode, override], "has no effect here: runs go to <paths.logs>/<name>/<identity>")
+            for command, mode in (("train", []), ("plan", []), ("train", ["-m"]))
+            for override in (
+                "hydra.sweep.dir=x",
+                "hydra.run.dir=x",
+                "hydra.output_subdir=x",
+                "hydra.job.chdir=true",
+            )
+        ),
         ("train", ["objective=foo"], "objective=foo is not a number of summary.json"),
         ("train", ["measures=norms", "objective=foo"], "the run is finished, and has no objective=foo"),
         (
@@ -182,3 +192,56 @@ def test_the_real_command_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: Not a directory: /dev/null/runs/")
+
+
+NO_CONFIGS = {
+    "torn": (b"_target_: [a\nwidth: {", "model/mine.yaml"),
+    "tab": (b"a:\n\tb: 1\n", "model/mine.yaml"),
+    "twice": (b"width: 3\nwidth: 4\n", "duplicate key width"),
+    "latin": (b"# caf\xe9\n_target_: mine.Net\n", "model/mine.yaml: not UTF-8"),
+    "code": (b"_target_: !!python/object/apply:os.system [touch pwned]\n", "model/mine.yaml"),
+    "text": (b"hello\n", "mine"),
+    "list": (b"- 1\n", "mine"),
+}
+
+
+@pytest.mark.parametrize("how", NO_CONFIGS)
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("train", ["model=mine"]), ("plan", ["model=mine"]), ("train", ["-m", "model=mlp,mine"])],
+    ids=["train", "plan", "sweep"],
+)
+def test_a_config_that_is_no_yaml(told, tmp_path, how, command, arguments):
+    content, says = NO_CONFIGS[how]
+    configs = tmp_path / "lab" / "configs"
+    (configs / "model").mkdir(parents=True)
+    (configs / "model" / "mine.yaml").write_bytes(content)
+    assert says in told(command, "--config-dir", str(configs), *arguments, *SMALL)
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_what_an_editor_keeps_beside_a_config_is_none(tmp_path, monkeypatch):
+    """A lock is a link to nothing; a copy of a file's attributes is no text."""
+    from hydra import initialize_config_dir
+
+    from overparam.api import compose
+    from overparam.claims.claim import claim_files
+    from overparam.compat_hydra import keep_configs
+    from overparam.runs import readable
+
+    configs = tmp_path / "lab" / "configs"
+    for group in ("model", "claim"):
+        (configs / group).mkdir(parents=True)
+        (configs / group / ".#mine.yaml").symlink_to("me@here.123")
+        (configs / group / "._mine.yaml").write_bytes(b"\x00\xff")
+    (configs / "model" / "gone.yaml").symlink_to("nowhere.yaml")
+    (configs / "model" / "folder.yaml").mkdir()
+    assert compose("model=mlp", config_dir=configs).model.width == 64
+    with initialize_config_dir(str(configs), version_base="1.3"):
+        keep_configs(GlobalHydra.instance().config_loader(), [])
+    assert set(claim_files(configs)) == set(claim_files())
+    (configs / "train.yaml").write_text("defaults: []\n")
+    (configs / "model" / "gone.yaml").unlink()
+    (configs / "model" / "folder.yaml").rmdir()
+    monkeypatch.setattr(readable, "CONFIGS", configs)
+    assert readable._words.__wrapped__() == {}

@@ -19,6 +19,8 @@ from overparam.runs.identity import run_directory
 from overparam.runs.state import State, read_failure, record_failure, run_directories, state
 from overparam.runs.summary import read_summary
 from overparam.studies.study import study
+from overparam.sweeps.price import trial_runs
+from overparam.training.loggers import send_rest
 from overparam.training.run import train
 from tests.command_line import command_line
 
@@ -92,6 +94,38 @@ def test_a_finished_run_is_set_aside_and_trains_again(
 
 def test_what_is_whole_is_no_damage(finished: Path) -> None:
     assert [damage(run) for run in run_directories(finished)] == [None] * 3
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_what_a_report_knew_of_a_run_outlives_its_config(sweep: Path, how: str) -> None:
+    report(sweep)
+    for run in run_directories(sweep):
+        spoil(run / "config.yaml", how)
+    assert len(report(sweep)) > 5
+
+
+def test_a_damaged_run_is_sent_to_nobody(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
+    victim = run_directories(sweep)[0]
+    (victim / "wandb" / "offline-run-1").mkdir(parents=True)
+    (victim / "wandb" / "offline-run-1" / "run-1.wandb").touch()
+    spoil(victim / "config.yaml", "garbage")
+    assert not send_rest(victim)
+    assert f"{victim}: config.yaml is damaged" in caplog.text
+
+
+def test_a_damaged_run_is_no_trial(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
+    victim, gone, _ = run_directories(sweep)
+    spoil(victim / "config.yaml", "garbage")
+    (gone / "config.yaml").unlink()
+    assert len(trial_runs(str(sweep))) == 1
+    assert f"left out: {victim}: config.yaml is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b"\xff"])
+def test_a_killed_run_continues_whatever_became_of_its_provenance(killed: Any, content: bytes) -> None:
+    cfg, whole = killed
+    (run_directory(cfg) / "provenance.json").write_bytes(content)
+    assert {**train(cfg), "wall_seconds": 0} == {**whole, "wall_seconds": 0}
 
 
 class Killed(BaseException):

@@ -102,7 +102,7 @@ def _report(folder: Path) -> list[Path]:
         pictures = [file for file in files if file.suffix == ".png"]
         log_report(folder, logger, pictures, summary, numbers, [*charts(table, keys)])
     with whole(out / MADE_FROM) as file:
-        file.write_text(made_from)
+        file.write_text(made_from, "utf-8")
     for file in files:
         if file.name in ("figure.png", "index.html"):
             Console().print(Text(printable(str(file))), soft_wrap=True)
@@ -127,9 +127,11 @@ def _views(folder: Path, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[str
     configs = [path for name in runs["identity"] if (path := folder / name / CONFIG).exists()]
     newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
     files: list[Path] = []
+    config: Any = {}
+    with suppress(Exception):  # YAML and OmegaConf have many for a file that is damaged
+        config = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
-        for view in views_of(config.get("report")):
+        for view in views_of(config.get("report") if isinstance(config, dict) else None):
             name, figure = view_figure(derived(runs), steps, keys, view, folder.name)
             files += save(figure, folder / REPORT / VIEWS / name)
     except ConfigError as error:

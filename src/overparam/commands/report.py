@@ -6,7 +6,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import counted, fail
+from overparam.errors import counted, fail, printable
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def _report() -> int:
     view = View(arguments.x, arguments.y, arguments.color, arguments.facet)
     if view != View():
         for file in draw_view(folder, view):
-            print(file)
+            print(printable(str(file)))
         return 0
     if arguments.sync:
         from overparam.runs.state import run_directories

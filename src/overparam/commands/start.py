@@ -12,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
-from overparam.compat_hydra import is_group_set_to_null, lazy_help
+from overparam.compat_hydra import lazy_help
 from overparam.errors import (
     TERMINATED,
     ConfigError,
@@ -25,7 +25,7 @@ from overparam.errors import (
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.machine import shortcomings
-from overparam.runs.overrides import explain
+from overparam.runs.overrides import explain, is_refused_config
 
 
 def quiet(level: int) -> None:
@@ -73,16 +73,16 @@ def start(command: Callable[[], int]) -> int:
 def tell(error: Exception) -> int:
     """Print in one line what a person or the file system did, and return the exit code 2; raise any other error."""
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
+    config_dir = _options(sys.argv[1:]).config_dir
     if isinstance(error, ExpectedError):
         return fail(error)
     if isinstance(error, HydraException | RuntimeError | ImportError) and (
         needed := what_to_install(str(error))
     ):
         return fail(needed)
-    if isinstance(error, HydraException | OmegaConfBaseException) or is_group_set_to_null(error):
-        return fail(explain(error, _options(sys.argv[1:]).config_dir))
+    if is_refused_config(error, config_dir):
+        return fail(explain(error, config_dir))
     if isinstance(error, OSError):  # after Hydra's, one of which is an OSError too
         return fail(describe_os_error(error))
     raise error

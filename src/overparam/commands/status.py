@@ -5,7 +5,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import say_starting, start
-from overparam.errors import counted, fail
+from overparam.errors import counted, fail, printable
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def _say_status() -> int:
     runs = {run_dir: state(run_dir) for run_dir in run_directories(folder)}
     counts = {name: list(runs.values()).count(name) for name in State}
     print(
-        f"{folder}: {counted(len(runs), 'run')}, "
+        f"{printable(str(folder))}: {counted(len(runs), 'run')}, "
         + ", ".join(f"{count} {name}" for name, count in counts.items())
     )
     print_running([run_dir for run_dir, name in runs.items() if name == State.RUNNING])

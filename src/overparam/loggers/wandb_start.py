@@ -42,12 +42,12 @@ def own_id(directory: Path, name: str, continues: bool) -> str:
     file = directory / "wandb" / "id"
     if asked_by_agent():
         found = os.environ["WANDB_RUN_ID"]
-    elif continues and file.exists() and (known := file.read_text()):
-        return known
+    elif continues and file.is_file() and (known := re.fullmatch(rb"[\w.-]+", file.read_bytes())):
+        return known[0].decode()
     else:
         found = f"{re.sub('[^A-Za-z0-9_.-]', '-', name)[:119]}-{secrets.token_hex(4)}"  # W&B takes 128
     file.parent.mkdir(exist_ok=True)
-    file.write_text(found)
+    file.write_text(found, "utf-8")
     return found
 
 

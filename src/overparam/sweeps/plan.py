@@ -14,6 +14,7 @@ from overparam.errors import ConfigError, counted
 from overparam.measures.step_cost import StepCost, step_cost
 from overparam.runs.identity import run_directory
 from overparam.runs.secrets import without_secrets_in_command
+from overparam.runs.summary import whole
 from overparam.sweeps.price import device_of, price, trial_runs, tried
 from overparam.training.build import Parts, assemble, resolve
 
@@ -158,7 +159,8 @@ def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], section: Any) -> No
         device = tried(device, [row.flops_per_step for row in plan((cfg, []) for cfg in cfgs)], seconds)
     rows = plan(runs)
     if path is not None:
-        Path(path).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        with whole(Path(path)) as file:
+            file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
     show(rows)
     if device.flops_per_second is not None:
         print(
