@@ -139,7 +139,7 @@ class _KeptFolder(FileConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         text = self.texts[name].decode()
         file = io.StringIO(text)
-        file.name = f"{self.path}/{name}"  # type: ignore[attr-defined]  # for YAML's errors
+        file.name = f"{self.path}/{name}"  # for YAML's errors
         header = self._get_header_dict(text[:512])
         return ConfigResult(self.provider, self.full_path(), OmegaConf.load(file), header)
 

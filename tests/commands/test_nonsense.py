@@ -167,6 +167,29 @@ def test_a_full_disk_is_one_line(told, where, monkeypatch):
     assert told(where, *SMALL) == "error: No space left on device: there"
 
 
+def test_no_memory_is_one_line(told, monkeypatch):
+    import torch
+
+    errors = [
+        MemoryError("Unable to allocate 1. TiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ]
+    for error in errors:
+        monkeypatch.setattr(
+            "overparam.training.run.open_run", lambda _, error=error: (_ for _ in ()).throw(error)
+        )
+        assert told("train", *SMALL).startswith("error: out of memory (")
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["train", "-m", "seed=0,1"], ["report", "empty", "--sync"]])
+def test_a_mode_that_wandb_does_not_have(told, monkeypatch, arguments):
+    monkeypatch.setenv("WANDB_MODE", "foo")
+    command, *rest = arguments
+    given = [*SMALL, "logger=wandb"] if command == "train" else []
+    assert told(command, *rest, *given) == "error: WANDB_MODE must be online, offline or disabled, got 'foo'"
+
+
 def test_a_workspace_without_a_key(told, monkeypatch, tmp_path):
     import wandb
 

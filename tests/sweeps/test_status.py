@@ -32,7 +32,7 @@ def test_what_another_program_or_clock_wrote_is_told_all_the_same(tmp_path: Path
             (folder / name / "metrics.csv").mkdir()
         else:
             (folder / name / "metrics.csv").write_text(table)
-            os.utime(folder / name / "metrics.csv", (time.time() + 99, time.time() + 99))
+            os.utime(folder / name / "metrics.csv", (time.time() + 10**6, time.time() + 10**6))
     with lock(folder / "future"), lock(folder / "folder"):
         status = command_line("status.py", str(folder))
     assert status.returncode == 0, status.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
 from overparam.errors import counted, fail, printable
+from overparam.loggers.wandb_start import asked_mode
 
 
 def main() -> int:
@@ -44,6 +45,8 @@ def _report() -> int:
     from overparam.analysis.report import draw_view, report, workspace
     from overparam.runs.views import View
 
+    if arguments.sync or arguments.workspace:
+        asked_mode()
     view = View(arguments.x, arguments.y, arguments.color, arguments.facet)
     if view != View():
         for file in draw_view(folder, view):

@@ -21,6 +21,7 @@ from overparam.errors import (
     describe_os_error,
     end_on_sigterm,
     fail,
+    one_line,
 )
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
@@ -83,9 +84,19 @@ def tell(error: Exception) -> int:
         return fail(needed)
     if is_refused_config(error, config_dir):
         return fail(explain(error, config_dir))
+    if is_out_of_memory(error):
+        return fail(
+            f"out of memory ({one_line(error)}): take a smaller model, data.batch_size or evaluation.batch_size"
+        )
     if isinstance(error, OSError):  # after Hydra's, one of which is an OSError too
         return fail(describe_os_error(error))
     raise error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, or torch on a CPU or a GPU, found no memory."""
+    is_torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_torchs)
 
 
 # Launchers and sweepers of other packages: by a word of their config's or class's name, the plugin, what to install.
