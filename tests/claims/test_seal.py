@@ -15,6 +15,7 @@ from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
 from tests.conftest import read_json
 
+EXACT = "overparam.claims.sources.exact"
 MODEL = """
 import numpy as np
 
@@ -160,6 +161,7 @@ def test_runs_that_exist_are_older_than_a_seal(claims, tmp_path):
         (("merge", "a", "b"), "there is no ledger a"),
         (("merge", "a", "logs/claims/merged"), "logs/claims/merged is where the pool goes"),
         (("merge", "logs/claims/merged/mine.json", "a"), "is where the pool goes"),
+        (("--only", "mine.yaml", "--seeds", "5", "-6"), "--seeds must be 0 or more, got -6"),
         (("--only", "mine.yaml", "--seeds", "5", "6", "5"), "--seeds names a seed twice: 5 6 5"),
         (("--only", "mine.yaml", "other/mine.yaml"), "--only names mine twice"),
         (("--only", "01_model_wise", "01_model_wise.yaml"), "--only names 01_model_wise twice"),
@@ -268,3 +270,17 @@ def test_a_published_ledger_that_cannot_be_read_is_one_line(claims, tmp_path):
     assert errors.startswith("error: ")
     assert "claims.json is damaged" in errors
     assert len(errors.splitlines()) == 1
+
+
+def test_a_claim_with_a_mistake_in_its_code_stops_no_other(claims, tmp_path):
+    (tmp_path / "own.py").write_text("def model(seed):\n    return {}['k']\n")
+    broken = write(tmp_path, "broken", source={"_target_": EXACT, "model": "own.model"})
+    figure = write(tmp_path, "figure", figure__y=["nope"])
+    code, said, errors = claims("--only", broken, figure, write(tmp_path), "--seeds", *map(str, range(5, 80)))
+    assert code == 1
+    assert "mine: holds" in said
+    first, second = errors.splitlines()[-2:]
+    assert first == f"broken: could not be judged: KeyError: 'k' ({tmp_path}/own.py:2)"
+    assert second.startswith("figure: could not be judged: ColumnNotFoundError: ")
+    (out,) = (tmp_path / "logs" / "claims").glob("seeds-5-to-79-*")  # a name of all seeds would be too long
+    assert [entry.name for entry in read_entries(out)] == ["mine"]

@@ -8,6 +8,7 @@ import torch
 
 from overparam.errors import ConfigError
 from overparam.runs.identity import flat_values, identity
+from overparam.runs.pretrained import may_name_weights
 from overparam.training.build import assemble, resolve
 from overparam.training.run import train
 from tests.command_line import command_line
@@ -73,3 +74,8 @@ def test_weights_that_are_gone_or_others_are_said(small, pretrained, tmp_path):
         assemble(cfg)
     with pytest.raises(ConfigError, match="it is of another network"):
         assemble(small(*NEW, f"init_from={pretrained}"))
+
+
+def test_a_text_longer_than_a_files_name_names_no_weights():
+    assert not may_name_weights({"mine.prompt": "y" * 300, "mine.other": "\0"})
+    assert may_name_weights({"mine.prompt": __file__})

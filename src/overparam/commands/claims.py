@@ -12,8 +12,10 @@ overparam-claims merge A B                pool ledgers of several labs, folders 
 """
 
 import argparse
+import hashlib
 import logging
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +24,17 @@ from typing import TYPE_CHECKING
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
 from overparam.errors import ConfigError, ExpectedError, counted, one_line, printable
+from overparam.runs.names import LONGEST
 
 if TYPE_CHECKING:
     from overparam.claims.ledger import Entry
 
-COULD_NOT = (ExpectedError, RuntimeError, ValueError, OSError)  # be done with one claim; the others go on
+SAYS_ALL = (
+    ExpectedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)  # an error of these is told by its message alone
 
 
 def main() -> int:
@@ -69,6 +77,8 @@ def _claims() -> int:
         raise ConfigError(f"--only names {twice[0]} twice, and the ledger has one entry of a name")
     if arguments.seeds and len(set(arguments.seeds)) < len(arguments.seeds):
         raise ConfigError(f"--seeds names a seed twice: {' '.join(map(str, arguments.seeds))}")
+    if arguments.seeds and min(arguments.seeds) < 0:
+        raise ConfigError(f"--seeds must be 0 or more, got {min(arguments.seeds)}")
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
     return _seal(paths, arguments) if verb == "seal" else _judge(paths, arguments)
 
@@ -83,7 +93,7 @@ def _judge(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
     claims = [load_claim(path, arguments.config_dir) for path in paths]
     out = arguments.logs / "claims"
     if arguments.seeds:
-        out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
+        out /= _folder(arguments.seeds)
     out.mkdir(parents=True, exist_ok=True)
     before = {entry.name: entry for entry in read_entries(out)}
     failed = 0
@@ -91,9 +101,9 @@ def _judge(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
         setup = Setup(arguments.logs, tuple(arguments.seeds or claim.first_seeds), arguments.config_dir)
         try:
             entry = judge(path, setup, out, not arguments.seeds, before.get(path.stem))
-        except COULD_NOT as error:
+        except Exception as error:
             failed += 1
-            print(f"{printable(path.stem)}: could not be judged: {one_line(error)}", file=sys.stderr)
+            print(f"{printable(path.stem)}: could not be judged: {_why(error)}", file=sys.stderr)
             continue
         save_entry(entry, out)
         write_ledger(out)
@@ -128,9 +138,9 @@ def _seal(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
         setup = Setup(arguments.logs, claim.first_seeds, arguments.config_dir)
         try:
             made = seal(path, claim, setup, [seed for e in known if e.name == path.stem for seed in e.seeds])
-        except COULD_NOT as error:
+        except Exception as error:
             failed += 1
-            print(f"{printable(path.stem)}: not sealed: {one_line(error)}", file=sys.stderr)
+            print(f"{printable(path.stem)}: not sealed: {_why(error)}", file=sys.stderr)
             continue
         _say(f"{path.stem}: sealed {made.time}: {seal_file(path)}; commit it with the claim")
         for name, pilot in made.pilot.items():
@@ -171,6 +181,22 @@ def _merge(ledgers: Sequence[Path], out: Path) -> int:
             _say(f"    {line}")
     _say(str(write_ledger(out)))
     return 1 if failed else 0
+
+
+def _why(error: Exception) -> str:
+    """Return in a line why one claim is not done; of an error that its own functions may have made, where too."""
+    if isinstance(error, SAYS_ALL):
+        return one_line(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {one_line(error)} ({place.filename}:{place.lineno})"
+
+
+def _folder(seeds: Sequence[int]) -> str:
+    """Return the name of the ledger of some seeds; of many, which no name can hold, by a hash."""
+    name = f"seeds-{'-'.join(map(str, seeds))}"
+    if len(name) <= LONGEST:
+        return name
+    return f"seeds-{seeds[0]}-to-{seeds[-1]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
 def _say(line: str) -> None:

@@ -85,9 +85,7 @@ def tell(error: Exception) -> int:
     if is_refused_config(error, config_dir):
         return fail(explain(error, config_dir))
     if is_out_of_memory(error):
-        return fail(
-            f"out of memory ({one_line(error)}): take a smaller model, or smaller batches"
-        )
+        return fail(f"out of memory ({one_line(error)}): take a smaller model, or smaller batches")
     if isinstance(error, OSError):  # after Hydra's, one of which is an OSError too
         return fail(describe_os_error(error))
     raise error

@@ -50,7 +50,7 @@ def may_name_weights(values: Mapping[str, Any]) -> bool:
         isinstance(value, str)
         and counts(key)
         and not key.rpartition(".")[2].startswith("_")
-        and (os.sep in value or Path(value).exists())
+        and (os.sep in value or os.path.exists(value))  # a text may be longer than any name
         for key, value in values.items()
     )
 

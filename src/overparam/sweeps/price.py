@@ -66,7 +66,8 @@ def trial_runs(folder: str) -> list[tuple[DictConfig, float]]:
             log.warning("left out: %s: %s", file.parent, said)
             continue
         summary = read_summary(file.parent) or {}
-        if summary.get("pack") is None and summary.get("steps") and file.with_name(CONFIG).exists():
+        is_ours = summary.keys() >= {"steps", "wall_seconds"} and file.with_name(CONFIG).exists()
+        if is_ours and summary.get("pack") is None and summary["steps"]:
             cfg = OmegaConf.load(file.with_name(CONFIG))
             assert isinstance(cfg, DictConfig)
             found.append((cfg, summary["wall_seconds"] / summary["steps"]))
