@@ -223,7 +223,7 @@ NO_CONFIGS = {
     "twice": (b"width: 3\nwidth: 4\n", "duplicate key width"),
     "latin": (b"# caf\xe9\n_target_: mine.Net\n", "model/mine.yaml: not UTF-8"),
     "code": (b"_target_: !!python/object/apply:os.system [touch pwned]\n", "model/mine.yaml"),
-    "text": (b"hello\n", "mine"),
+    "text": (b"hello\n", "model has no _target_"),
     "list": (b"- 1\n", "mine"),
 }
 

@@ -1,5 +1,6 @@
 """A file that is torn, empty or garbage costs its own run at most: it is named, set aside, and the run trains again."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 
 import overparam as op
 from overparam.analysis.collect import collect, collect_steps
-from overparam.analysis.report import report
+from overparam.analysis.report import draw_view, report
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.packs.pack import train_pack
@@ -18,6 +19,7 @@ from overparam.runs.damage import damage
 from overparam.runs.identity import run_directory
 from overparam.runs.state import State, read_failure, record_failure, run_directories, state
 from overparam.runs.summary import read_summary
+from overparam.runs.views import View
 from overparam.studies.study import study
 from overparam.sweeps.price import trial_runs
 from overparam.training.loggers import send_rest
@@ -102,6 +104,39 @@ def test_what_a_report_knew_of_a_run_outlives_its_config(sweep: Path, how: str) 
     for run in run_directories(sweep):
         spoil(run / "config.yaml", how)
     assert len(report(sweep)) > 5
+
+
+@pytest.mark.parametrize(
+    "content", ['{"steps": "4"}', '{"train_error": [0.5]}', '{"params": "many", "test_error": false}']
+)
+def test_a_summary_of_something_else_is_damaged(sweep: Path, content: str) -> None:
+    victim = run_directories(sweep)[0]
+    summary = {**json.loads((victim / "summary.json").read_text()), **json.loads(content)}
+    (victim / "summary.json").write_text(json.dumps(summary))
+    assert "is no number" in str(damage(victim))
+    assert len(report(sweep)) > 5
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_file_that_cannot_be_read_costs_its_own_run(sweep: Path, name: str) -> None:
+    victim = run_directories(sweep)[0]
+    (victim / name).unlink()
+    (victim / name).symlink_to(name)  # as good as a file of somebody else's
+    assert collect(sweep)["status"].to_list().count("finished") == 2
+    assert len(report(sweep)) > 5
+    status = command_line("status.py", str(sweep))
+    assert "finished" in status.stdout
+    assert "Traceback" not in status.stderr
+    assert status.returncode == (0 if name == "summary.json" else 1)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "config.yaml"])
+def test_a_report_on_runs_of_another_program_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text('{"config": {}}')
+    for make in (report, lambda folder: draw_view(folder, View(x="width"))):
+        with pytest.raises(FileNotFoundError, match=r"^no run in .* config$"):
+            make(tmp_path)
 
 
 def test_a_damaged_run_is_sent_to_nobody(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -32,6 +32,7 @@ from overparam.errors import ConfigError, counted, printable
 from overparam.locks import locked
 from overparam.loggers.wandb_report import log_report
 from overparam.loggers.wandb_view import save_workspace
+from overparam.runs.names import require_text
 from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
 
@@ -47,6 +48,7 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` has finished or failed.
     """
+    require_text(folder)
     next(folder.iterdir(), None)  # says so, if it is no folder
     with locked(folder / ".report.lock"):  # sweeps that share their runs end at once
         return _report(folder)
@@ -57,9 +59,9 @@ def _report(folder: Path) -> list[Path]:
     steps = collect_steps(folder)
     runs = with_last_logged(_with_sizes(collect(folder)), steps)
     table = runs.filter(status="finished")
-    configured = runs.filter(pl.col("seed").is_not_null())  # of a damaged config nothing is known
+    configured = _configured(runs)
     if (configured["status"] == "unfinished").all():
-        raise FileNotFoundError(f"no run in {folder} has ended")
+        raise FileNotFoundError(f"no run in {folder} has ended that has a config")
     keys = swept(configured)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
@@ -117,7 +119,9 @@ def draw_view(folder: Path, view: View) -> list[Path]:
         FileNotFoundError: if there is no run.
     """
     steps = collect_steps(folder)
-    runs = with_last_logged(_with_sizes(collect(folder)), steps).filter(pl.col("seed").is_not_null())
+    runs = _configured(with_last_logged(_with_sizes(collect(folder)), steps))
+    if runs.is_empty():
+        raise FileNotFoundError(f"no run in {folder} has a config")
     name, figure = view_figure(derived(runs), steps, swept(runs), view, folder.name)
     return save(figure, folder / REPORT / VIEWS / name)
 
@@ -155,9 +159,14 @@ def with_failed(summary: pl.DataFrame, runs: pl.DataFrame, keys: list[str]) -> p
     return joined.select(*summary.columns, "failed").with_columns(pl.col("seeds").fill_null(0))
 
 
+def _configured(runs: pl.DataFrame) -> pl.DataFrame:
+    """Return the runs of which the config is known: that of another program, or a damaged one, has no seed."""
+    return runs.filter(pl.col("seed").is_not_null()) if "seed" in runs.columns else runs.clear()
+
+
 def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
     """Where n was swept, replace null, which means the whole pool, by its size."""
-    if SAMPLES not in runs.columns or runs.filter(pl.col("seed").is_not_null())[SAMPLES].n_unique() < 2:
+    if SAMPLES not in runs.columns or _configured(runs)[SAMPLES].n_unique() < 2:
         return runs
     return runs.with_columns(pl.coalesce(SAMPLES, "n_train").alias(SAMPLES))
 

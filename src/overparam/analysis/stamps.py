@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from overparam.runs.metrics import METRICS
+from overparam.runs.names import require_text
 from overparam.runs.state import FAILURE
 from overparam.runs.summary import SUMMARY
 
@@ -47,6 +48,7 @@ def find_sweeps(folders: Iterable[str | Path]) -> dict[Path, dict[str, str]]:
     found: dict[Path, dict[str, str]] = {}
     given = [Path(folder) for folder in folders]
     for folder in given:
+        require_text(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is not a folder")
         if own := stamp(str(folder)):
