@@ -9,7 +9,7 @@ from overparam.errors import counted, describe_os_error, fail, printable
 
 
 def main() -> int:
-    """Print the state of the folder's runs; return 1 if some have failed or cannot be read, 2 if there is no such folder."""
+    """Print the state of a folder's runs; return 1 if some have failed or cannot be read, 2 without a folder."""
     return start(_say_status)
 
 
