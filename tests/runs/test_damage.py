@@ -139,6 +139,12 @@ def test_a_report_on_runs_of_another_program_is_one_line(tmp_path: Path, name: s
             make(tmp_path)
 
 
+def test_links_that_lead_nowhere_are_no_runs(sweep: Path) -> None:
+    for name, place in (("self", "self"), ("lost", "nowhere"), ("up", "."), (".#lock", "me@here.1")):
+        (sweep / name).symlink_to(place)
+    assert len(collect(sweep)) == len(run_directories(sweep)) == 3
+
+
 def test_a_damaged_run_is_sent_to_nobody(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
     victim = run_directories(sweep)[0]
     (victim / "wandb" / "offline-run-1").mkdir(parents=True)

@@ -65,7 +65,7 @@ def find_sweeps(folders: Iterable[str | Path]) -> dict[Path, dict[str, str]]:
 
 def _subfolders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+        return sorted(entry.name for entry in entries if entry.name[0] != "." and os.path.isdir(entry.path))
 
 
 def fingerprint(stamps: dict[str, str]) -> str:

@@ -31,7 +31,7 @@ HYDRAS_FOLDERS = {
 }
 
 
-def refuse_hydras_folders(hydra: DictConfig) -> None:
+def refuse_hydras_folders(hydra: Any) -> None:
     """Refuse to have set where Hydra would have runs write, which has no effect; raises `ConfigError`.
 
     Args:
