@@ -24,6 +24,8 @@ def told(tmp_path, monkeypatch, capsys):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "a_run").mkdir()
+    (tmp_path / "a_run" / "summary.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
 
     def give(command, *arguments):
@@ -54,12 +56,15 @@ def told(tmp_path, monkeypatch, capsys):
         ("report", ["nowhere"], "No such file or directory: "),
         ("report", [TOO_LONG], "File name too long: "),
         ("report", ["nowhere", "--workspace"], "is not a folder"),
+        ("report", ["empty", "--sync", "--workspace"], "--workspace and --sync exclude each other"),
+        ("report", ["empty", "--x", "step", "--sync"], "--x and --sync exclude each other"),
         ("status", ["nowhere"], "there is no folder nowhere"),
         ("status", ["file"], "there is no folder file"),
         ("analyze", [], "Missing mandatory value: runs"),
         ("analyze", ["runs=null"], "runs must be the folder of a sweep, got None"),
         ("analyze", ["runs=[a]"], "runs must be the folder of a sweep"),
         ("analyze", ["runs=empty"], "no run in empty"),
+        ("analyze", ["runs=a_run"], "a_run is a run's directory: name the folder of its sweep, "),
         ("analyze", [f"runs={TOO_LONG}"], NO_RUNS),
         ("analyze", ["runs=empty", "study=null"], "a group is chosen by the name of a file"),
         ("analyze", ["runs=empty", "~study"], "the study has no _target_"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import counted, fail, printable
+from overparam.errors import ConfigError, counted, fail, printable
 from overparam.loggers.wandb_start import asked_mode
 
 
@@ -38,6 +38,9 @@ def _report() -> int:
     own.add_argument("--color", metavar="KEY", help="the swept key of the colours")
     own.add_argument("--facet", metavar="KEY", help="the swept key of the panels")
     arguments = parser.parse_args()
+    asked = [name for name in ("x", "y", "color", "facet", "workspace", "sync") if getattr(arguments, name)]
+    if len(asked) > 1 and {"workspace", "sync"} & {*asked}:
+        raise ConfigError(f"--{' and --'.join(asked)} exclude each other: give a command for each")
     use_callers_files()
     folder = arguments.folder.resolve()
     quiet(logging.WARNING)
