@@ -273,7 +273,7 @@ def test_a_published_ledger_that_cannot_be_read_is_one_line(claims, tmp_path):
 
 
 def test_a_claim_with_a_mistake_in_its_code_stops_no_other(claims, tmp_path):
-    (tmp_path / "own.py").write_text("def model(seed):\n    return {}['k']\n")
+    (tmp_path / "own.py").write_text("def model(seed, shift):\n    return {}['k']\n")
     broken = write(tmp_path, "broken", source={"_target_": EXACT, "model": "own.model"})
     figure = write(tmp_path, "figure", figure__y=["nope"])
     code, said, errors = claims("--only", broken, figure, write(tmp_path), "--seeds", *map(str, range(5, 80)))

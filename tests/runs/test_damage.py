@@ -145,6 +145,12 @@ def test_links_that_lead_nowhere_are_no_runs(sweep: Path) -> None:
     assert len(collect(sweep)) == len(run_directories(sweep)) == 3
 
 
+def test_a_folder_without_runs_stays_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no run in"):
+        report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_run_is_sent_to_nobody(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
     victim = run_directories(sweep)[0]
     (victim / "wandb" / "offline-run-1").mkdir(parents=True)

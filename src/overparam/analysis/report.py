@@ -24,7 +24,7 @@ from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import overlaid_figure, rate_figure, step_figure
 from overparam.analysis.printed import print_settings
-from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
+from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, find_sweeps, fingerprint, stamped_runs
 from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
@@ -50,6 +50,7 @@ def report(folder: Path) -> list[Path]:
     """
     require_text(folder)
     next(folder.iterdir(), None)  # says so, if it is no folder
+    find_sweeps([folder])  # ... or has no run, before a lock is left in it
     with locked(folder / ".report.lock"):  # sweeps that share their runs end at once
         return _report(folder)
 
