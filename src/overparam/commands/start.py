@@ -137,6 +137,7 @@ def start_hydra(run: Callable[[], object], starting: Callable[[], object] = say_
 def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    sys.argv[1:] = _overrides_last(sys.argv[1:])
     options = _options(sys.argv[1:])
     _refuse_contradictions(options)
     use_callers_files(options.config_dir)
@@ -150,8 +151,27 @@ def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int
     return 0
 
 
+def _overrides_last(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with its overrides in one piece, for Hydra's parser refuses those after an option.
+
+    Lightning adds overrides to the end when it starts the other processes of a distributed run.
+    """
+    left = list(arguments)
+    overrides = [word for word in _parser().parse_known_args(left)[1] if re.match(r"[^-][^=]*=|~", word)]
+    places = [left.index(word) for word in overrides]
+    if not places or max(places) - min(places) < len(places):
+        return left
+    for word in overrides:
+        left.remove(word)
+    return [*left, *overrides]
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what Hydra's own options say, of which it refuses some combinations with a traceback."""
+    return _parser().parse_known_args(arguments)[0]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     for name, short in (("--config-dir", "-cd"), ("--cfg", "-c"), ("--package", "-p")):
         parser.add_argument(name, short)
@@ -164,7 +184,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     ):
         parser.add_argument(name, short, action="store_true")
     parser.add_argument("--resolve", action="store_true")
-    return parser.parse_known_args(arguments)[0]
+    return parser
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
