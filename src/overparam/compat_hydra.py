@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
@@ -22,6 +23,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+HERE = Path(__file__).resolve().parents[1]  # the lab's code, and its plugins
 # The module of Hydra's default launcher, to tell that jobs run in this process; it has no public name.
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
 
@@ -188,6 +190,18 @@ def result_of(job: JobReturn) -> Any:
     The public `return_value` raises the exception, after a line on stderr for each.
     """
     return job._return_value
+
+
+def is_raised_composing(error: Exception) -> bool:
+    """Return whether Hydra raised an error while it composed a config.
+
+    For a defaults list that is none, or names itself, it has no exception of its own; where its loader stands is not
+    documented.
+    """
+    files = [Path(frame.f_code.co_filename) for frame, _ in walk_tb(error.__traceback__)]
+    ours = [at for at, file in enumerate(files) if HERE in file.parents and file.name != Path(__file__).name]
+    below = files[max(ours, default=-1) + 1 :]
+    return any(file.parts[-3:] == ("hydra", "_internal", "config_loader_impl.py") for file in below)
 
 
 def is_group_set_to_null(error: Exception) -> bool:

@@ -152,7 +152,8 @@ def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], section: Any) -> No
     """
     device = device_of(section)
     path = section.get("json")
-    if path is not None and not (isinstance(path, str) and Path(path).parent.is_dir()):
+    names_a_file = isinstance(path, str) and Path(path).parent.is_dir() and not Path(path).is_dir()
+    if path is not None and not names_a_file:
         raise ConfigError(f"plan.json must be null or name a file in a folder that is there, got {path!r}")
     if device.trial is not None:
         cfgs, seconds = zip(*trial_runs(device.trial), strict=True)
