@@ -68,6 +68,24 @@ def test_a_grid_is_values_by_key(composer: Composer) -> None:
             points(wrong)
 
 
+@pytest.mark.parametrize(
+    "argument",
+    ["pack=off,all", "retrain=true,false", "logger=local,csv", "checkpoint_seconds=60,30", "data.root=a,b"],
+)
+def test_values_that_would_be_one_run_are_refused(composer: Composer, argument: str) -> None:
+    with pytest.raises(ConfigError, match=r"a run's result does not depend on it: give one value$"):
+        sweep_points(composer.loader, composer.master, {}, ["seed=0,1", argument])
+    key, _, values = argument.partition("=")
+    one = f"{key}={values.partition(',')[0]}"
+    for fine in (one, f"{one},{one.partition('=')[2]}", "name=a,b", "paths.logs=a,b"):
+        assert len(sweep_points(composer.loader, composer.master, {}, ["seed=0,1", fine])) in (2, 4)
+
+
+def test_a_sweep_is_given_no_members(composer: Composer) -> None:
+    with pytest.raises(ConfigError, match="members is set by sweeps only: leave it out"):
+        composer.run(["+members=x"])
+
+
 def test_a_choice_with_another_sweeper_or_launcher_is_refused(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     header = "# @package _global_\nhydra:\n"
