@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -64,11 +65,19 @@ def start(command: Callable[[], int]) -> int:
     except Exception as error:
         return tell(error)
     except KeyboardInterrupt:
+        _end_at_once_if_asked_again()
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
     except Terminated:
+        _end_at_once_if_asked_again()
         print("terminated; the same command continues", file=sys.stderr)
         return TERMINATED
+
+
+def _end_at_once_if_asked_again() -> None:
+    """Have what asks a process to end do so without a word, for it is on its way, with the same exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def tell(error: Exception) -> int:
