@@ -28,7 +28,7 @@ def find_weights(knob: str, given: str, cfg: DictConfig) -> Path:
     """
     path = Path(given)
     if not path.is_dir():
-        if not path.exists():
+        if not path.is_file():
             raise ConfigError(f"{knob}={given}: there is no such file or folder")
         return path
     if (path / WEIGHTS).exists():
