@@ -20,6 +20,7 @@ LABELS = {
     "data.n_train": "training samples n",
     "optimizer.lr": "learning rate",
     "trainer.max_steps": "training steps",
+    "model.target_params": "parameters P, about",
     "params_per_sample": "parameters per training sample, P/n",
     "params_per_constraint": "parameters per constraint, P/(nK)",
     "params": "parameters P",
