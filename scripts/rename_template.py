@@ -27,7 +27,7 @@ def main() -> int:
         "--force", action="store_true", help="also if there are changes that are not committed"
     )
     arguments = parser.parse_args()
-    old, new = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"], arguments.name
+    old, new = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"], arguments.name
     try:
         check_name(old, new)
         if not arguments.force and git("status", "--porcelain"):

@@ -188,6 +188,20 @@ def test_one_room_draws():
     assert {room_of(module_name(path)) for path in drawing} == {"analysis"}
 
 
+def test_every_text_file_is_written_and_read_as_utf_8():
+    """Else a name with an umlaut, or the page's own script, fails under a locale of another encoding."""
+    sealed = SOURCE / "overparam" / "exact"  # hashes of it stand in seals; its texts are the lab's own
+    for path in [*SOURCE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+        for call in calls if sealed not in path.parents else ():
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            said = ast.unparse(call)
+            if name in ("read_text", "write_text"):
+                assert "utf-8" in said, f"{path}: {said}"
+            if name == "open" and not said.startswith(("os.", "tarfile.")):
+                assert "utf-8" in said or re.search("'[rwax]b'", said), f"{path}: {said}"
+
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import overparam, hydra_plugins

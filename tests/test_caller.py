@@ -48,3 +48,13 @@ def test_a_config_that_would_never_be_read_is_refused(caller):
     (configs / "model" / "mlp.yaml").write_text("_target_: mine.Net\n")
     with pytest.raises(ConfigError, match=r"model/mlp.yaml would never be read: .* rename yours"):
         use_callers_files(configs)
+
+
+def test_a_folder_that_is_gone_and_a_file_that_is_no_text_are_said_in_a_line(caller):
+    (caller / "here" / ".env").write_bytes(b"NAME=M\xfcller\n")
+    with pytest.raises(ConfigError, match=r"here/.env is not UTF-8, from byte 6 on"):
+        use_callers_files()
+    (caller / "here" / ".env").unlink()
+    (caller / "here").rmdir()
+    with pytest.raises(ConfigError, match="the working directory is gone"):
+        use_callers_files()

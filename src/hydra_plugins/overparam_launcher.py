@@ -1,5 +1,6 @@
 """A Hydra launcher for the devices of one machine: long-lived worker processes, one device slot each."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from overparam.errors import counted
 from overparam.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
 
@@ -112,6 +114,20 @@ class LocalLauncher(Launcher):
         from overparam.sweeps.slots import gpus_per_run
 
         return gpus_per_run(self.runs_per_gpu)
+
+    @property
+    def obstacle(self) -> str | None:
+        """See `sweeps.offer.Offer`."""
+        from overparam.sweeps.slots import visible_gpus
+
+        there = visible_gpus()
+        # Where CUDA_VISIBLE_DEVICES is set, its names need not be the ids.
+        if "CUDA_VISIBLE_DEVICES" in os.environ or not self.devices or max(self.devices) < len(there):
+            return None
+        return (
+            f"hydra.launcher.devices={self.devices} names GPU {max(self.devices)}, and this machine has "
+            f"{counted(len(there), 'GPU')}: leave it null for all, or [] for the CPU"
+        )
 
     def expect_runs(self) -> None:
         """See `sweeps.offer.Offer`."""

@@ -48,8 +48,10 @@ class OptunaSearch(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the search, and have its launcher say what diverged."""
+        from overparam.runs.keys import refuse_hydras_folders
         from overparam.sweeps.check import hydra_knobs
 
+        refuse_hydras_folders(config.hydra)
         self.knobs = hydra_knobs(OptunaSearch, self.knobs, "sweeper")
         from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 

@@ -46,11 +46,13 @@ class OverparamSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher, and give it a task that suits it; raises `ConfigError` if the knobs mean nothing."""
         from overparam.compat_hydra import with_planned_configs
+        from overparam.runs.keys import refuse_hydras_folders
         from overparam.sweeps.check import hydra_knobs
         from overparam.sweeps.jobs import planned_job
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
+        refuse_hydras_folders(config.hydra)
         knobs = ("max_attempts", "fail_fast", "max_run_seconds", "threshold")
         given = {key: getattr(self, key) for key in knobs}
         for key, value in hydra_knobs(OverparamSweeper, given, "sweeper").items():

@@ -10,18 +10,16 @@ import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path, use_callers_files
-from overparam.compat_hydra import config_groups, is_group_set_to_null
+from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.libraries import hush
 from overparam.paths import CONFIGS
 from overparam.runs.choices import record_choices
 from overparam.runs.keys import refuse_unknown_keys
-from overparam.runs.overrides import explain
+from overparam.runs.overrides import explain, is_refused_config
 from overparam.training.finished import FinishedRun, load_run
 from overparam.training.run import train as train_run
 
@@ -48,10 +46,8 @@ def compose(overrides: str | Sequence[str] = (), config_dir: str | Path | None =
             cfg = hydra_compose("train", [*words, *search_path(config_dir)], return_hydra_config=True)
             chosen: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
             groups = config_groups(GlobalHydra.instance().config_loader(), chosen)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, config_dir)) from error
-    except ValueError as error:
-        if not is_group_set_to_null(error):
+    except Exception as error:
+        if not is_refused_config(error, config_dir):
             raise
         raise ConfigError(explain(error, config_dir)) from error
     with open_dict(cfg):

@@ -18,9 +18,12 @@ def use_callers_files(config_dir: str | Path | None = None) -> None:
 
     Raises:
         ConfigError: if there is no such folder of configs, or one of them would never be read, for the lab has
-            one of its name.
+            one of its name; if the working directory is gone, or a `.env` is no text.
     """
-    folders = [Path.cwd()]
+    try:
+        folders = [Path.cwd()]
+    except FileNotFoundError:
+        raise ConfigError("the working directory is gone: change to a folder that is there") from None
     if config_dir is not None:
         configs = Path(config_dir).absolute()
         if not configs.is_dir():
@@ -35,7 +38,12 @@ def use_callers_files(config_dir: str | Path | None = None) -> None:
         if file.is_file():
             from dotenv import load_dotenv
 
-            load_dotenv(file)
+            try:
+                load_dotenv(file)
+            except UnicodeDecodeError as error:
+                raise ConfigError(
+                    f"{file} is not UTF-8, from byte {error.start} on: save it as UTF-8"
+                ) from error
 
 
 def search_path(config_dir: str | Path | None) -> list[str]:
@@ -51,7 +59,7 @@ def _put_first(folders: list[str], path: list[str]) -> list[str]:
 
 
 def _refuse_hidden_configs(configs: Path) -> None:
-    for path in sorted(configs.rglob("*.yaml")):
+    for path in sorted(configs.rglob("[!.]*.yaml")):
         name = path.relative_to(configs)
         if (ours := CONFIGS / name).exists() and not filecmp.cmp(path, ours, shallow=False):
             raise ConfigError(f"{path} would never be read: the lab has a {name} of its own, so rename yours")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from hydra._internal.config_repository import ConfigRepository
@@ -22,6 +23,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+HERE = Path(__file__).resolve().parents[1]  # the lab's code, and its plugins
 # The module of Hydra's default launcher, to tell that jobs run in this process; it has no public name.
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher"
 
@@ -130,14 +132,18 @@ class _KeptFolder(FileConfigSource):
         root = Path(folder.path)
         below = [(".", root), *((str(path.relative_to(root)), path) for path in root.rglob("*"))]
         self.groups = {name for name, path in below if path.is_dir()}
-        self.texts = {name: path.read_text("utf-8") for name, path in below if name.endswith(".yaml")}
+        files = [(name, path) for name, path in below if name.endswith(".yaml") and path.is_file()]
+        self.texts = {name: path.read_bytes() for name, path in files}  # maybe not all are texts, or chosen
 
     def load_config(self, config_path: str) -> ConfigResult:
-        text = self.texts.get(self._normalize_file_name(config_path))
-        if text is None:
+        name = self._normalize_file_name(config_path)
+        if name not in self.texts:
             raise ConfigLoadError(f"Config not found : {config_path}")
+        text = self.texts[name].decode()
+        file = io.StringIO(text)
+        file.name = f"{self.path}/{name}"  # for YAML's errors
         header = self._get_header_dict(text[:512])
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(io.StringIO(text)), header)
+        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(file), header)
 
     def is_group(self, config_path: str) -> bool:
         return str(Path(config_path)) in self.groups
@@ -184,6 +190,18 @@ def result_of(job: JobReturn) -> Any:
     The public `return_value` raises the exception, after a line on stderr for each.
     """
     return job._return_value
+
+
+def is_raised_composing(error: Exception) -> bool:
+    """Return whether Hydra raised an error while it composed a config.
+
+    For a defaults list that is none, or names itself, it has no exception of its own; where its loader stands is not
+    documented.
+    """
+    files = [Path(frame.f_code.co_filename) for frame, _ in walk_tb(error.__traceback__)]
+    ours = [at for at, file in enumerate(files) if HERE in file.parents and file.name != Path(__file__).name]
+    below = files[max(ours, default=-1) + 1 :]
+    return any(file.parts[-3:] == ("hydra", "_internal", "config_loader_impl.py") for file in below)
 
 
 def is_group_set_to_null(error: Exception) -> bool:

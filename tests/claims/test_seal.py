@@ -15,6 +15,7 @@ from overparam.errors import ConfigError
 from tests.claims.test_claim_files import GOOD
 from tests.conftest import read_json
 
+EXACT = "overparam.claims.sources.exact"
 MODEL = """
 import numpy as np
 
@@ -158,6 +159,12 @@ def test_runs_that_exist_are_older_than_a_seal(claims, tmp_path):
         (("sael",), "claims takes seal, or merge and ledgers, or options alone, got sael"),
         (("merge", "a"), "merge needs two ledgers"),
         (("merge", "a", "b"), "there is no ledger a"),
+        (("merge", "a", "logs/claims/merged"), "logs/claims/merged is where the pool goes"),
+        (("merge", "logs/claims/merged/mine.json", "a"), "is where the pool goes"),
+        (("--only", "mine.yaml", "--seeds", "5", "-6"), "--seeds must be 0 or more, got -6"),
+        (("--only", "mine.yaml", "--seeds", "5", "6", "5"), "--seeds names a seed twice: 5 6 5"),
+        (("--only", "mine.yaml", "other/mine.yaml"), "--only names mine twice"),
+        (("--only", "01_model_wise", "01_model_wise.yaml"), "--only names 01_model_wise twice"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(claims, tmp_path, words, message):
@@ -227,3 +234,53 @@ def test_ledgers_of_two_labs_are_pooled(claims, tmp_path):
     assert errors.startswith("mine: cannot be pooled: it was judged by two rules")
     assert len(errors.splitlines()) == 1
     assert not read_entries(tmp_path / "logs" / "claims" / "merged")
+
+
+def test_a_folder_that_is_no_ledger_stays_as_it_was(claims, tmp_path):
+    others = tmp_path / "others"
+    (others / "folder.json").mkdir(parents=True)
+    for name, content in (("package.json", "{}"), ("notes.json", "no JSON")):
+        (others / name).write_text(content)
+    before = sorted(path.name for path in others.iterdir())
+    code, _, errors = claims("merge", str(others), str(others))
+    assert code == 2
+    assert f"{others} has no judged claim" in errors
+    assert sorted(path.name for path in others.iterdir()) == before
+
+
+def test_texts_of_a_claim_break_neither_the_table_nor_the_terminal(claims, tmp_path):
+    says = "|y|\x1b[2J grows\nfast"
+    _, said, errors = claims(
+        "--only",
+        write(tmp_path, claim="a | b\n\n# c", effects__benign__says=says, effects__benign__above=0.5),
+    )
+    assert "\x1b" not in said + errors
+    assert "\\x1b[2J" in said
+    (row,) = (tmp_path / "logs" / "claims" / "ledger.md").read_text().splitlines()[2:]
+    assert len(row.replace("\\|", "").split("|")) == 8
+    assert "a \\| b # c" in row
+
+
+def test_a_published_ledger_that_cannot_be_read_is_one_line(claims, tmp_path):
+    file = tmp_path / ".github" / "figures" / "claims" / "claims.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('[{"number": 1,')
+    code, _, errors = claims("seal", "--only", write(tmp_path))
+    assert code == 2
+    assert errors.startswith("error: ")
+    assert "claims.json is damaged" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_claim_with_a_mistake_in_its_code_stops_no_other(claims, tmp_path):
+    (tmp_path / "own.py").write_text("def model(seed, shift):\n    return {}['k']\n")
+    broken = write(tmp_path, "broken", source={"_target_": EXACT, "model": "own.model"})
+    figure = write(tmp_path, "figure", figure__y=["nope"])
+    code, said, errors = claims("--only", broken, figure, write(tmp_path), "--seeds", *map(str, range(5, 80)))
+    assert code == 1
+    assert "mine: holds" in said
+    first, second = errors.splitlines()[-2:]
+    assert first == f"broken: could not be judged: KeyError: 'k' ({tmp_path}/own.py:2)"
+    assert second.startswith("figure: could not be judged: ColumnNotFoundError: ")
+    (out,) = (tmp_path / "logs" / "claims").glob("seeds-5-to-79-*")  # a name of all seeds would be too long
+    assert [entry.name for entry in read_entries(out)] == ["mine"]

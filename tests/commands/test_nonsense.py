@@ -24,6 +24,8 @@ def told(tmp_path, monkeypatch, capsys):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "a_run").mkdir()
+    (tmp_path / "a_run" / "summary.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
 
     def give(command, *arguments):
@@ -54,12 +56,15 @@ def told(tmp_path, monkeypatch, capsys):
         ("report", ["nowhere"], "No such file or directory: "),
         ("report", [TOO_LONG], "File name too long: "),
         ("report", ["nowhere", "--workspace"], "is not a folder"),
+        ("report", ["empty", "--sync", "--workspace"], "--workspace and --sync exclude each other"),
+        ("report", ["empty", "--x", "step", "--sync"], "--x and --sync exclude each other"),
         ("status", ["nowhere"], "there is no folder nowhere"),
         ("status", ["file"], "there is no folder file"),
         ("analyze", [], "Missing mandatory value: runs"),
         ("analyze", ["runs=null"], "runs must be the folder of a sweep, got None"),
         ("analyze", ["runs=[a]"], "runs must be the folder of a sweep"),
         ("analyze", ["runs=empty"], "no run in empty"),
+        ("analyze", ["runs=a_run"], "a_run is a run's directory: name the folder of its sweep, "),
         ("analyze", [f"runs={TOO_LONG}"], NO_RUNS),
         ("analyze", ["runs=empty", "study=null"], "a group is chosen by the name of a file"),
         ("analyze", ["runs=empty", "~study"], "the study has no _target_"),
@@ -76,7 +81,7 @@ def told(tmp_path, monkeypatch, capsys):
         ("plan", ["plan.json=nowhere/plan.json"], "plan.json must be null or name a file in a folder"),
         ("plan", ["plan.json=[a]"], "plan.json must be null or name a file in a folder"),
         ("plan", ["-m", "plan.json=nowhere/plan.json", "seed=0,1"], "plan.json must be null"),
-        ("plan", ["plan.json=empty"], "Is a directory: empty"),
+        ("plan", ["plan.json=empty"], "plan.json must be null or name a file"),
         ("plan", ["-m", "data=null,digits"], "a group is chosen by the name of a file"),
         ("plan", ["seed=${oc.env:NO_SUCH_VARIABLE}"], "'NO_SUCH_VARIABLE' not found"),
         ("plan", ["name=${name}"], "Recursive interpolation detected"),
@@ -113,6 +118,16 @@ def told(tmp_path, monkeypatch, capsys):
         ("train", ["paths.logs=/proc/x"], "No such file or directory: /proc/x"),
         ("train", [f"paths.logs={TOO_LONG}"], f"File name too long: {TOO_LONG}"),
         ("train", [f"name={TOO_LONG}"], "long"),
+        *(
+            (command, [*mode, override], "has no effect here: runs go to <paths.logs>/<name>/<identity>")
+            for command, mode in (("train", []), ("plan", []), ("train", ["-m"]))
+            for override in (
+                "hydra.sweep.dir=x",
+                "hydra.run.dir=x",
+                "hydra.output_subdir=x",
+                "hydra.job.chdir=true",
+            )
+        ),
         ("train", ["objective=foo"], "objective=foo is not a number of summary.json"),
         ("train", ["measures=norms", "objective=foo"], "the run is finished, and has no objective=foo"),
         (
@@ -157,6 +172,29 @@ def test_a_full_disk_is_one_line(told, where, monkeypatch):
     assert told(where, *SMALL) == "error: No space left on device: there"
 
 
+def test_no_memory_is_one_line(told, monkeypatch):
+    import torch
+
+    errors = [
+        MemoryError("Unable to allocate 1. TiB"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ]
+    for error in errors:
+        monkeypatch.setattr(
+            "overparam.training.run.open_run", lambda _, error=error: (_ for _ in ()).throw(error)
+        )
+        assert told("train", *SMALL).startswith("error: out of memory (")
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["train", "-m", "seed=0,1"], ["report", "empty", "--sync"]])
+def test_a_mode_that_wandb_does_not_have(told, monkeypatch, arguments):
+    monkeypatch.setenv("WANDB_MODE", "foo")
+    command, *rest = arguments
+    given = [*SMALL, "logger=wandb"] if command == "train" else []
+    assert told(command, *rest, *given) == "error: WANDB_MODE must be online, offline or disabled, got 'foo'"
+
+
 def test_a_workspace_without_a_key(told, monkeypatch, tmp_path):
     import wandb
 
@@ -182,3 +220,60 @@ def test_the_real_command_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: Not a directory: /dev/null/runs/")
+
+
+NO_CONFIGS = {
+    "torn": (b"_target_: [a\nwidth: {", "model/mine.yaml"),
+    "tab": (b"a:\n\tb: 1\n", "model/mine.yaml"),
+    "twice": (b"width: 3\nwidth: 4\n", "duplicate key width"),
+    "latin": (b"# caf\xe9\n_target_: mine.Net\n", "model/mine.yaml: not UTF-8"),
+    "code": (b"_target_: !!python/object/apply:os.system [touch pwned]\n", "model/mine.yaml"),
+    "unclosed": (b"_target_: mine.Net\nsize: ${nope\n", "size: no viable alternative at input '${nope'"),
+    "defaults": (b"defaults: 3\n", "Invalid defaults list in 'model/mine', defaults must be a list"),
+    "circle": (b"defaults:\n  - mine\n", "the config never ends"),
+    "alias": (b"_target_: mine.Net\nsize: &a [*a]\n", "the config never ends"),
+    "text": (b"hello\n", "model has no _target_"),
+    "list": (b"- 1\n", "mine"),
+}
+
+
+@pytest.mark.parametrize("how", NO_CONFIGS)
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("train", ["model=mine"]), ("plan", ["model=mine"]), ("train", ["-m", "model=mlp,mine"])],
+    ids=["train", "plan", "sweep"],
+)
+def test_a_config_that_is_no_yaml(told, tmp_path, how, command, arguments):
+    content, says = NO_CONFIGS[how]
+    configs = tmp_path / "lab" / "configs"
+    (configs / "model").mkdir(parents=True)
+    (configs / "model" / "mine.yaml").write_bytes(content)
+    assert says in told(command, "--config-dir", str(configs), *arguments, *SMALL)
+    assert not list(tmp_path.rglob("pwned"))
+
+
+def test_what_an_editor_keeps_beside_a_config_is_none(tmp_path, monkeypatch):
+    """A lock is a link to nothing; a copy of a file's attributes is no text."""
+    from hydra import initialize_config_dir
+
+    from overparam.api import compose
+    from overparam.claims.claim import claim_files
+    from overparam.compat_hydra import keep_configs
+    from overparam.runs import readable
+
+    configs = tmp_path / "lab" / "configs"
+    for group in ("model", "claim"):
+        (configs / group).mkdir(parents=True)
+        (configs / group / ".#mine.yaml").symlink_to("me@here.123")
+        (configs / group / "._mine.yaml").write_bytes(b"\x00\xff")
+    (configs / "model" / "gone.yaml").symlink_to("nowhere.yaml")
+    (configs / "model" / "folder.yaml").mkdir()
+    assert compose("model=mlp", config_dir=configs).model.width == 64
+    with initialize_config_dir(str(configs), version_base="1.3"):
+        keep_configs(GlobalHydra.instance().config_loader(), [])
+    assert set(claim_files(configs)) == set(claim_files())
+    (configs / "train.yaml").write_text("defaults: []\n")
+    (configs / "model" / "gone.yaml").unlink()
+    (configs / "model" / "folder.yaml").rmdir()
+    monkeypatch.setattr(readable, "CONFIGS", configs)
+    assert readable._words.__wrapped__() == {}

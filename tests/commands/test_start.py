@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from overparam.commands.start import start_hydra
+from overparam.commands.start import _overrides_last, start_hydra
 from tests.command_line import command_line
 from tests.conftest import ROOT, read_json
 from tests.lab import write_lab
@@ -101,3 +101,23 @@ def test_what_hydra_tells_is_told(arguments):
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 5
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("a=1 --config-dir c=d b=2 ~x", "--config-dir c=d a=1 b=2 ~x"),
+        ("a=1 -m +b=2 --info config", "-m --info config a=1 +b=2"),
+        ("a=1 b=2 -m --config-dir c", "a=1 b=2 -m --config-dir c"),
+        ("-m a=1 b=2", "-m a=1 b=2"),
+        ("--cfg job", "--cfg job"),
+    ],
+)
+def test_overrides_may_stand_around_options(given, taken):
+    assert _overrides_last(given.split()) == taken.split()
+
+
+def test_they_do_on_a_command_line(tmp_path):
+    done = command_line("train.py", "seed=1", "--config-dir", str(tmp_path), "seed=2", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    assert "seed: 2" in done.stdout.splitlines()

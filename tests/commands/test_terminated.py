@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from overparam.commands.start import start
 from overparam.errors import Terminated
 from overparam.models.mlp import MLP
 from overparam.training.run import train
@@ -22,9 +23,11 @@ ENDLESS = "trainer.max_steps=2000000"
 
 @pytest.fixture
 def handler() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, action in before.items():
+        signal.signal(number, action)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -40,6 +43,17 @@ def test_every_command_ends_with_143(
     monkeypatch.setattr(sys, "argv", [name, *(["."] if name in ("report", "status") else [])])
     assert module.main() == 143
     assert capsys.readouterr().err == "terminated; the same command continues\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_the_second_signal_ends_it_without_a_word(
+    number: int, code: int, said: str, handler: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(lambda: os.kill(os.getpid(), number)) == code  # type: ignore[arg-type, return-value]
+    assert capsys.readouterr().err == f"{said}; the same command continues\n"
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Against a loopback server that speaks W&B's protocol; nothing here reaches a network."""
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -333,3 +334,37 @@ def test_a_run_directory_relative_to_the_working_directory_is_written_there(envi
     track(Path("run"), mode="offline")
     (written,) = (tmp_path / "run").glob("wandb/offline-run-*/*.wandb")
     assert written.stat().st_size > 0
+
+
+def test_what_wandb_refuses_of_the_environment_costs_its_history_alone(tmp_path, monkeypatch):
+    import wandb
+
+    def refuse(**_):
+        raise ValueError("WANDB_CONSOLE")
+
+    seen = []
+    monkeypatch.setenv("WANDB_CONSOLE", "foo")
+    monkeypatch.setattr(wandb_start, "_start", refuse)
+    monkeypatch.setattr(
+        wandb, "init", lambda mode: seen.append((mode, [n for n in os.environ if "WANDB_" in n]))
+    )
+    wandb_start.start(mode="auto", directory=tmp_path)
+    assert seen == [("disabled", [])]
+    assert os.environ["WANDB_CONSOLE"] == "foo"
+
+
+@pytest.mark.parametrize(
+    ("said", "mode"), [("run", "online"), ("dryrun", "offline"), ("Disabled", "disabled"), ("", None)]
+)
+def test_modes_as_wandb_once_called_them(monkeypatch, said, mode):
+    monkeypatch.setenv("WANDB_MODE", said)
+    assert wandb_start.asked_mode() == mode
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a b\n", b"../x"])
+def test_an_id_that_is_none_is_made_anew(tmp_path, content):
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "id").write_bytes(content)
+    made = own_id(tmp_path, "name", continues=True)
+    assert re.fullmatch(r"name-[0-9a-f]{8}", made)
+    assert own_id(tmp_path, "name", continues=True) == made

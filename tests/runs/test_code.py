@@ -235,6 +235,26 @@ def test_where_git_cannot_be_asked_the_record_says_why(
     assert problem("none") == dict.fromkeys(("lab", "caller"), "git is not installed")
 
 
+def test_the_folders_own_repository_is_asked_and_for_all_changes(
+    forkcode: Path, afresh: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = forkcode / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    commit(other, "file.py", "x = 0\n")
+    git(forkcode, "init", "-q")
+    git(forkcode, "config", "diff.relative", "true")
+    own = commit(forkcode, "helper.py", "x = 1\n")
+    (forkcode / "helper.py").write_text("x = 2\n")
+    (forkcode / "below").mkdir()
+    monkeypatch.chdir(forkcode / "below")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))  # as in a hook of it
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    run_dir = finished(forkcode / "logs" / "run", with_targets())
+    assert read_json(run_dir / "provenance.json")["caller_commit"] == own
+    assert "+x = 2\n" in (run_dir / "uncommitted.diff").read_text()
+
+
 def test_what_is_not_on_record_differs_in_nothing(tmp_path: Path) -> None:
     assert other_code(tmp_path) is None
     (tmp_path / "provenance.json").write_text("{}")

@@ -1,5 +1,6 @@
 """A file that is torn, empty or garbage costs its own run at most: it is named, set aside, and the run trains again."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 
 import overparam as op
 from overparam.analysis.collect import collect, collect_steps
-from overparam.analysis.report import report
+from overparam.analysis.report import draw_view, report
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import MetricsTable
 from overparam.packs.pack import train_pack
@@ -18,7 +19,10 @@ from overparam.runs.damage import damage
 from overparam.runs.identity import run_directory
 from overparam.runs.state import State, read_failure, record_failure, run_directories, state
 from overparam.runs.summary import read_summary
+from overparam.runs.views import View
 from overparam.studies.study import study
+from overparam.sweeps.price import trial_runs
+from overparam.training.loggers import send_rest
 from overparam.training.run import train
 from tests.command_line import command_line
 
@@ -92,6 +96,83 @@ def test_a_finished_run_is_set_aside_and_trains_again(
 
 def test_what_is_whole_is_no_damage(finished: Path) -> None:
     assert [damage(run) for run in run_directories(finished)] == [None] * 3
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_what_a_report_knew_of_a_run_outlives_its_config(sweep: Path, how: str) -> None:
+    report(sweep)
+    for run in run_directories(sweep):
+        spoil(run / "config.yaml", how)
+    assert len(report(sweep)) > 5
+
+
+@pytest.mark.parametrize(
+    "content", ['{"steps": "4"}', '{"train_error": [0.5]}', '{"params": "many", "test_error": false}']
+)
+def test_a_summary_of_something_else_is_damaged(sweep: Path, content: str) -> None:
+    victim = run_directories(sweep)[0]
+    summary = {**json.loads((victim / "summary.json").read_text()), **json.loads(content)}
+    (victim / "summary.json").write_text(json.dumps(summary))
+    assert "is no number" in str(damage(victim))
+    assert len(report(sweep)) > 5
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_file_that_cannot_be_read_costs_its_own_run(sweep: Path, name: str) -> None:
+    victim = run_directories(sweep)[0]
+    (victim / name).unlink()
+    (victim / name).symlink_to(name)  # as good as a file of somebody else's
+    assert collect(sweep)["status"].to_list().count("finished") == 2
+    assert len(report(sweep)) > 5
+    status = command_line("status.py", str(sweep))
+    assert "finished" in status.stdout
+    assert "Traceback" not in status.stderr
+    assert status.returncode == (0 if name == "summary.json" else 1)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "config.yaml"])
+def test_a_report_on_runs_of_another_program_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text('{"config": {}}')
+    for make in (report, lambda folder: draw_view(folder, View(x="width"))):
+        with pytest.raises(FileNotFoundError, match=r"^no run in .* config$"):
+            make(tmp_path)
+
+
+def test_links_that_lead_nowhere_are_no_runs(sweep: Path) -> None:
+    for name, place in (("self", "self"), ("lost", "nowhere"), ("up", "."), (".#lock", "me@here.1")):
+        (sweep / name).symlink_to(place)
+    assert len(collect(sweep)) == len(run_directories(sweep)) == 3
+
+
+def test_a_folder_without_runs_stays_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no run in"):
+        report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_run_is_sent_to_nobody(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
+    victim = run_directories(sweep)[0]
+    (victim / "wandb" / "offline-run-1").mkdir(parents=True)
+    (victim / "wandb" / "offline-run-1" / "run-1.wandb").touch()
+    spoil(victim / "config.yaml", "garbage")
+    assert not send_rest(victim)
+    assert f"{victim}: config.yaml is damaged" in caplog.text
+
+
+def test_a_damaged_run_is_no_trial(sweep: Path, caplog: pytest.LogCaptureFixture) -> None:
+    victim, gone, _ = run_directories(sweep)
+    spoil(victim / "config.yaml", "garbage")
+    (gone / "config.yaml").unlink()
+    assert len(trial_runs(str(sweep))) == 1
+    assert f"left out: {victim}: config.yaml is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b"\xff"])
+def test_a_killed_run_continues_whatever_became_of_its_provenance(killed: Any, content: bytes) -> None:
+    cfg, whole = killed
+    (run_directory(cfg) / "provenance.json").write_bytes(content)
+    assert {**train(cfg), "wall_seconds": 0} == {**whole, "wall_seconds": 0}
 
 
 class Killed(BaseException):

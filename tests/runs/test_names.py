@@ -1,13 +1,16 @@
 """A sweep's name is one folder name, whoever asks: a run, a sweep, a plan."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from overparam.analysis.collect import collect
+from overparam.analysis.report import report
 from overparam.errors import ConfigError
 from overparam.runs.identity import run_directory
-from overparam.runs.names import folder_name
+from overparam.runs.names import folder_name, logs_folder
 from overparam.sweeps.grid import Composer
 from overparam.sweeps.plan import plan
 from overparam.training.run import train
@@ -64,3 +67,12 @@ def test_commands_say_it_in_one_line_before_any_work(command: list[str], tmp_pat
     (line,) = said.stderr.splitlines()
     assert line.startswith("error: name='grp/sub' is a path")
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_wherever_it_is_given(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    (folder / "run").mkdir(parents=True)
+    (folder / "run" / "config.yaml").write_text("seed: 0\n")
+    for ask in (logs_folder, report, collect):
+        with pytest.raises(ConfigError, match=r"its name is not UTF-8: rename it"):
+            ask(str(folder) if ask is logs_folder else folder)

@@ -1,10 +1,12 @@
 """Sweeps over choices that bring grids of their own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from overparam.errors import ConfigError
 from overparam.sweeps.choices import sweep_points
@@ -54,6 +56,34 @@ def test_choices_without_a_grid_are_what_they_were(composer: Composer) -> None:
     arguments = ["model=mlp,cnn5", "seed=0,1", "debug=fast"]
     points = sweep_points(composer.loader, composer.master, {"seed": "5,6"}, arguments)
     assert points == grid_points(composer.loader, ["seed=5,6", *arguments])
+
+
+def test_a_grid_is_values_by_key(composer: Composer) -> None:
+    def points(params: Any) -> list[list[str]]:
+        return sweep_points(composer.loader, composer.master, params, [])
+
+    assert points({"data.n_train": None}) == [["data.n_train=null"]]
+    for wrong in ([1], "seed=0,1", OmegaConf.create(["a"])):
+        with pytest.raises(ConfigError, match=r"^hydra.sweeper.params must be the grid, values by key, got "):
+            points(wrong)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["pack=off,all", "retrain=true,false", "logger=local,csv", "checkpoint_seconds=60,30", "data.root=a,b"],
+)
+def test_values_that_would_be_one_run_are_refused(composer: Composer, argument: str) -> None:
+    with pytest.raises(ConfigError, match=r"a run's result does not depend on it: give one value$"):
+        sweep_points(composer.loader, composer.master, {}, ["seed=0,1", argument])
+    key, _, values = argument.partition("=")
+    one = f"{key}={values.partition(',')[0]}"
+    for fine in (one, f"{one},{one.partition('=')[2]}", "name=a,b", "paths.logs=a,b"):
+        assert len(sweep_points(composer.loader, composer.master, {}, ["seed=0,1", fine])) in (2, 4)
+
+
+def test_a_sweep_is_given_no_members(composer: Composer) -> None:
+    with pytest.raises(ConfigError, match="members is set by sweeps only: leave it out"):
+        composer.run(["+members=x"])
 
 
 def test_a_choice_with_another_sweeper_or_launcher_is_refused(tmp_path: Path) -> None:

@@ -89,13 +89,16 @@ def test_a_sharded_run_holds_its_share_and_continues_after_a_kill(tmp_path: Path
     assert all(0.4 * whole < share < 0.6 * whole for share, whole in held)
 
 
+TWO_GPUS = {"CUDA_VISIBLE_DEVICES": "0,1"}  # as if they were there
+
+
 @pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
 def test_a_sweep_without_room_for_it_refuses(
     sweep: Callable[..., Sweep], tmp_path: Path, trainer: str
 ) -> None:
     shared = ("hydra/launcher=local", "hydra.launcher.devices=[0,1]", "hydra.launcher.runs_per_gpu=2")
     for places in ((), shared):
-        code, output = sweep("seed=0,1", f"trainer={trainer}", *places).run()
+        code, output = sweep("seed=0,1", f"trainer={trainer}", *places, **TWO_GPUS).run()
         assert code == 2
         assert output.splitlines()[-1].startswith(
             "error: trainer.devices=2 trains one run on 2 devices, and this sweep gives each run 1:"
@@ -119,7 +122,8 @@ def test_what_needs_the_whole_network_is_refused(tmp_path: Path, knob: str, said
 
 def test_a_sweep_gives_each_run_its_two_devices(sweep: Callable[..., Sweep], tmp_path: Path) -> None:
     places = ("hydra/launcher=local", "hydra.launcher.devices=[0,1]", "hydra.launcher.runs_per_gpu=0.5")
-    code, output = sweep("name=d", "seed=0,1", "trainer=ddp", "trainer.accelerator=cpu", *places).run()
+    knobs = ("name=d", "seed=0,1", "trainer=ddp", "trainer.accelerator=cpu", *places)
+    code, output = sweep(*knobs, **TWO_GPUS).run()
     assert code == 0, output
     seen = [read_json(path)["cuda_visible_devices"] for path in tmp_path.glob("d/*/provenance.json")]
     assert seen == ["0,1", "0,1"]

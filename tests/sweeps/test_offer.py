@@ -54,6 +54,21 @@ def test_the_labs_launcher_has_its_slots(runs_per_gpu: float, slots: int, proces
     assert (said.slots, said.processes_per_run, said.fails_fast) == (slots, processes, True)
 
 
+def test_a_gpu_that_is_not_there_is_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(slots, "visible_gpus", lambda: ["0", "1"])
+
+    def obstacle(devices: list[int] | None) -> str | None:
+        return Offer(LocalLauncher(devices=devices, runs_per_gpu=1, cpu_slots=None)).obstacle
+
+    assert [obstacle(devices) for devices in (None, [], [1, 0])] == [None] * 3
+    assert str(obstacle([0, 2])).startswith(
+        "hydra.launcher.devices=[0, 2] names GPU 2, and this machine has 2 GPUs"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a2b")
+    assert obstacle([2]) is None
+
+
 @pytest.mark.parametrize(("cpu_slots", "cores"), [(1, 8), (2, 4), (3, 2), (16, 0)])
 def test_jobs_of_one_machine_share_its_cores(
     monkeypatch: pytest.MonkeyPatch, cpu_slots: int, cores: int

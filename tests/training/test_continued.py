@@ -1,5 +1,6 @@
 """continue_from: a finished run trained further, as a run of its own, with the numbers of one that never stopped."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,22 @@ def test_a_state_that_changed_since_is_refused(small, tmp_path):
     (first / STATE).unlink()
     with pytest.raises(ConfigError, match="is gone, or is not what this run continues"):
         train(cfg)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]"])
+def test_a_damaged_run_is_not_continued_and_costs_no_other(small, tmp_path, shorter, content):
+    sweep = tmp_path / "copied"
+    shutil.copytree(shorter["sweep"], sweep)
+    first, other = sweep / shorter["first"].name, sweep / shorter["stateless"].name
+    (other / "summary.json").write_bytes(content)
+    assert resolve(small(LONG, f"continue_from={sweep}")).continue_from.run == first.name
+    (first / STATE).write_bytes(content)
+    for given in (sweep, first):
+        with pytest.raises(ConfigError, match=r"^continue_from: .*state.ckpt is damaged: "):
+            resolve(small(LONG, f"continue_from={given}"))
+    (first / "summary.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"summary.json is damaged .*trains it again$"):
+        resolve(small(LONG, f"continue_from={first}"))
 
 
 def test_a_sweep_continues_each_of_its_runs(tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from overparam.errors import ConfigError
 from overparam.runs.identity import flat_values, identity
+from overparam.runs.pretrained import may_name_weights
 from overparam.training.build import assemble, resolve
 from overparam.training.run import train
 from tests.command_line import command_line
@@ -73,3 +74,17 @@ def test_weights_that_are_gone_or_others_are_said(small, pretrained, tmp_path):
         assemble(cfg)
     with pytest.raises(ConfigError, match="it is of another network"):
         assemble(small(*NEW, f"init_from={pretrained}"))
+
+
+def test_a_text_longer_than_a_files_name_names_no_weights():
+    assert not may_name_weights({"mine.prompt": "y" * 300, "mine.other": "\0"})
+    assert may_name_weights({"mine.prompt": __file__})
+
+
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0\n", b"\x80\x02.", b"PK\x03\x04", b"(lp0\n."])
+def test_what_holds_no_weights_is_said_so(small, tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"file holds no (weights|state dict)"):
+        assemble(small(f"init_from={tmp_path}/file"))
+    with pytest.raises(ConfigError, match="init_from=/dev/null: there is no such file or folder"):
+        assemble(small("init_from=/dev/null"))

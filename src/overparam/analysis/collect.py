@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.analysis.code import code_labels
 from overparam.analysis.stamps import CONFIG, REPORT, find_sweeps, fingerprint
+from overparam.errors import describe_os_error
 from overparam.runs.choices import CHOICES, flat_choices
 from overparam.runs.code import recorded_files
 from overparam.runs.damage import PROVENANCE, damage, read_object, what_is_wrong
@@ -180,9 +181,13 @@ def as_parquet(table: pl.DataFrame, **metadata: str) -> bytes:
 
 def _record(run_dir: Path) -> dict[str, Any]:
     """Return all that a run directory says about its run, as a flat row."""
-    reason = damage(run_dir)
-    summary = None if reason else read_summary(run_dir)
-    failure = None if summary else read_failure(run_dir)
+    failure = None
+    try:
+        reason = damage(run_dir)
+        summary = None if reason else read_summary(run_dir)
+        failure = None if summary else read_failure(run_dir)
+    except OSError as error:
+        reason, summary = describe_os_error(error), None
     status = "finished" if summary else "failed" if failure else "unfinished"
     if summary is None:
         summary = {"name": run_dir.parent.name, "config": {}}
@@ -234,7 +239,7 @@ def _read_steps(sweep: Path, runs: list[str]) -> pl.DataFrame:
         path = sweep / run / METRICS
         try:
             header, *lines = whole_lines(path) or [""]
-        except (ValueError, IsADirectoryError) as error:
+        except (ValueError, OSError) as error:
             _leave_out(path, error)
             continue
         if lines:

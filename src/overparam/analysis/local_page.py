@@ -88,15 +88,15 @@ def write_page(
     content = {**page_data(title, runs, steps, keys), "links": links(path.parent, files)}
     said = json.dumps(content, separators=(",", ":"), allow_nan=False)
     packed = base64.b64encode(gzip.compress(said.encode(), compresslevel=6, mtime=0)).decode()
-    text = (PARTS / "index.html").read_text()
+    text = (PARTS / "index.html").read_text("utf-8")
     parts = {"TITLE": html.escape(title), "DATA": packed}
     parts |= {
-        "STYLE": (PARTS / "page.css").read_text(),
-        "SCRIPT": "\n".join((PARTS / name).read_text() for name in SCRIPTS),
+        "STYLE": (PARTS / "page.css").read_text("utf-8"),
+        "SCRIPT": "\n".join((PARTS / name).read_text("utf-8") for name in SCRIPTS),
     }
     with whole(path) as file:
         # In one go: a part may hold the name of another.
-        file.write_text(re.sub("__([A-Z]+)__", lambda found: parts[found[1]], text))
+        file.write_text(re.sub("__([A-Z]+)__", lambda found: parts[found[1]], text), "utf-8")
     return path
 
 

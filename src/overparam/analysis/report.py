@@ -24,7 +24,7 @@ from overparam.analysis.local_page import write_page
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import overlaid_figure, rate_figure, step_figure
 from overparam.analysis.printed import print_settings
-from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, fingerprint, stamped_runs
+from overparam.analysis.stamps import CONFIG, MADE_FROM, REPORT, find_sweeps, fingerprint, stamped_runs
 from overparam.analysis.swept import swept
 from overparam.analysis.tables import write_csv
 from overparam.analysis.views import derived, replaced_key, view_figure
@@ -32,6 +32,7 @@ from overparam.errors import ConfigError, counted, printable
 from overparam.locks import locked
 from overparam.loggers.wandb_report import log_report
 from overparam.loggers.wandb_view import save_workspace
+from overparam.runs.names import require_text
 from overparam.runs.summary import whole
 from overparam.runs.views import View, views_of
 
@@ -47,7 +48,9 @@ def report(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: if no run in `folder` has finished or failed.
     """
+    require_text(folder)
     next(folder.iterdir(), None)  # says so, if it is no folder
+    find_sweeps([folder])  # ... or has no run, before a lock is left in it
     with locked(folder / ".report.lock"):  # sweeps that share their runs end at once
         return _report(folder)
 
@@ -57,9 +60,9 @@ def _report(folder: Path) -> list[Path]:
     steps = collect_steps(folder)
     runs = with_last_logged(_with_sizes(collect(folder)), steps)
     table = runs.filter(status="finished")
-    configured = runs.filter(pl.col("seed").is_not_null())  # of a damaged config nothing is known
+    configured = _configured(runs)
     if (configured["status"] == "unfinished").all():
-        raise FileNotFoundError(f"no run in {folder} has ended")
+        raise FileNotFoundError(f"no run in {folder} has ended that has a config")
     keys = swept(configured)
     out = folder / REPORT
     out.mkdir(exist_ok=True)
@@ -98,7 +101,7 @@ def _report(folder: Path) -> list[Path]:
         pictures = [file for file in files if file.suffix == ".png"]
         log_report(folder, logger, pictures, summary, numbers, [*charts(table, keys)])
     with whole(out / MADE_FROM) as file:
-        file.write_text(made_from)
+        file.write_text(made_from, "utf-8")
     for file in files:
         if file.name in ("figure.png", "index.html"):
             Console().print(Text(printable(str(file))), soft_wrap=True)
@@ -125,7 +128,9 @@ def draw_view(folder: Path, view: View) -> list[Path]:
         FileNotFoundError: if there is no run.
     """
     steps = collect_steps(folder)
-    runs = with_last_logged(_with_sizes(collect(folder)), steps).filter(pl.col("seed").is_not_null())
+    runs = _configured(with_last_logged(_with_sizes(collect(folder)), steps))
+    if runs.is_empty():
+        raise FileNotFoundError(f"no run in {folder} has a config")
     name, figure = view_figure(derived(runs), steps, swept(runs), view, folder.name)
     return save(figure, folder / REPORT / VIEWS / name)
 
@@ -135,9 +140,11 @@ def _views(folder: Path, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[str
     configs = [path for name in runs["identity"] if (path := folder / name / CONFIG).exists()]
     newest = max(configs, key=lambda path: path.stat().st_mtime, default=None)
     files: list[Path] = []
+    config: Any = {}
+    with suppress(Exception):  # YAML and OmegaConf have many for a file that is damaged
+        config = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
-        views = views_of(config.get("report"))
+        views = views_of(config.get("report") if isinstance(config, dict) else None)
     except ConfigError as error:
         views = []
         _say(error)
@@ -171,9 +178,14 @@ def with_failed(summary: pl.DataFrame, runs: pl.DataFrame, keys: list[str]) -> p
     return joined.select(*summary.columns, "failed").with_columns(pl.col("seeds").fill_null(0))
 
 
+def _configured(runs: pl.DataFrame) -> pl.DataFrame:
+    """Return the runs of which the config is known: that of another program, or a damaged one, has no seed."""
+    return runs.filter(pl.col("seed").is_not_null()) if "seed" in runs.columns else runs.clear()
+
+
 def _with_sizes(runs: pl.DataFrame) -> pl.DataFrame:
     """Where n was swept, replace null, which means the whole pool, by its size."""
-    if SAMPLES not in runs.columns or runs.filter(pl.col("seed").is_not_null())[SAMPLES].n_unique() < 2:
+    if SAMPLES not in runs.columns or _configured(runs)[SAMPLES].n_unique() < 2:
         return runs
     return runs.with_columns(pl.coalesce(SAMPLES, "n_train").alias(SAMPLES))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from overparam.runs.metrics import METRICS
+from overparam.runs.names import require_text
 from overparam.runs.state import FAILURE
 from overparam.runs.summary import SUMMARY
 
@@ -47,6 +48,7 @@ def find_sweeps(folders: Iterable[str | Path]) -> dict[Path, dict[str, str]]:
     found: dict[Path, dict[str, str]] = {}
     given = [Path(folder) for folder in folders]
     for folder in given:
+        require_text(folder)
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is not a folder")
         if own := stamp(str(folder)):
@@ -63,7 +65,7 @@ def find_sweeps(folders: Iterable[str | Path]) -> dict[Path, dict[str, str]]:
 
 def _subfolders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+        return sorted(entry.name for entry in entries if entry.name[0] != "." and os.path.isdir(entry.path))
 
 
 def fingerprint(stamps: dict[str, str]) -> str:

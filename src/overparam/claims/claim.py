@@ -158,7 +158,7 @@ class Claim(BaseModel, extra="forbid", strict=True):
 def claim_files(config_dir: Path | None = None) -> dict[str, Path]:
     """Return the files of configs/claim/, and of the same folder in one's own configs, by name."""
     folders = [CONFIGS, *([config_dir] if config_dir else [])]
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("claim/*.yaml"))}
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("claim/[!.]*.yaml"))}
 
 
 def load_claim(path: Path, config_dir: Path | None = None) -> Claim:

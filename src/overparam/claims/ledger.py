@@ -1,5 +1,6 @@
 """The claims ledger: every claim's runs, effects and verdict in one table."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from overparam.claims.verdict import Effect, Verdict, verdict, verdicts
-from overparam.errors import counted
+from overparam.errors import counted, printable
 from overparam.runs.damage import set_file_aside, what_is_wrong
 from overparam.runs.summary import whole, write_json
 
@@ -87,6 +88,8 @@ class Entry:
         return lines
 
 
+log = logging.getLogger(__name__)
+
 ENTRIES = TypeAdapter(list[Entry])
 
 
@@ -113,14 +116,22 @@ def save_entry(entry: Entry, out: Path) -> None:
     write_json(out / f"{entry.name}.json", as_json(entry))
 
 
-def read_entries(out: Path) -> list[Entry]:
-    """Return the entries in `out`, from this and earlier calls, in the order of the claims; damaged ones go aside."""
+def read_entries(out: Path, is_ours: bool = True) -> list[Entry]:
+    """Return the entries in `out`, from this and earlier calls, in the order of the claims.
+
+    Args:
+        out: the ledger's folder.
+        is_ours: whether damaged entries go aside; in another's folder they are named, and left out.
+    """
     entries = []
-    for path in sorted(out.glob("*.json")):
+    for path in sorted(out.glob("[!.]*.json")):
         try:
             entries.append(TypeAdapter(Entry).validate_json(path.read_bytes()))
-        except ValueError as error:
-            set_file_aside(path, what_is_wrong(error))
+        except (ValueError, IsADirectoryError) as error:
+            if is_ours:
+                set_file_aside(path, what_is_wrong(error))
+            else:
+                log.warning("left out: %s is no entry of a ledger: %s", path, what_is_wrong(error))
     return sorted(entries, key=lambda entry: (entry.number, entry.name))
 
 
@@ -145,7 +156,7 @@ def table_lines(entries: Sequence[Entry], figures: str = "") -> list[str]:
         claim = f"[{entry.claim}]({figures}{entry.figure})" if entry.figure else entry.claim
         notes = [note for note in entry.notes if note != entry.corrected] if entry.effects else []
         rule = "<br>".join([entry.rule, *notes])
-        lines.append(f"| {' | '.join((str(entry.number), claim, says, effects, rule, runs))} |")
+        lines.append(_row((str(entry.number), claim, says, effects, rule, runs)))
     return lines
 
 
@@ -158,13 +169,19 @@ def replaced_lines(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         for old in entry.replaced:
             cells = (str(entry.number), entry.name, old.verdict, "<br>".join(old.effects), old.why)
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(_row(cells))
     return lines
+
+
+def _row(cells: Sequence[str]) -> str:
+    """Return a row of a table, in which a cell may hold a bar or lines."""
+    said = (" ".join(printable(cell.replace("\n", " ")).split()).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(said)} |"
 
 
 def write_ledger(out: Path) -> Path:
     """Gather all entries in `out` into `ledger.md`; return its path."""
     path = out / "ledger.md"
     with whole(path) as file:
-        file.write_text("\n".join(table_lines(read_entries(out))) + "\n")
+        file.write_text("\n".join(table_lines(read_entries(out))) + "\n", "utf-8")
     return path

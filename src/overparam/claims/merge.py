@@ -23,7 +23,7 @@ def read_ledger(path: Path) -> list[Entry]:
         ConfigError: if it has none.
     """
     if path.is_dir():
-        entries = read_entries(path)
+        entries = read_entries(path, is_ours=False)
     elif path.exists():
         try:
             entries = ENTRIES.validate_json(path.read_bytes())

@@ -23,6 +23,7 @@ from overparam.claims.picture import draw, read_table, write_table
 from overparam.claims.trained import Setup
 from overparam.claims.verdict import Verdict
 from overparam.errors import ConfigError, counted
+from overparam.runs.damage import what_is_wrong
 from overparam.runs.summary import whole
 
 PAGE, FIGURES = "CLAIMS.md", ".github/figures/claims"
@@ -119,7 +120,7 @@ def publish(out: Path, root: Path) -> Path:
         for e, says in zip(entry.effects, entry.verdicts, strict=True)
     ]
     with whole(folder / "claims.json") as path:
-        path.write_text(json.dumps([as_json(entry) for entry in entries], indent=1) + "\n")
+        path.write_text(json.dumps([as_json(entry) for entry in entries], indent=1) + "\n", "utf-8")
     _write(folder / "effects.csv", EFFECT_COLUMNS, effects)
     _write(folder / "runs.csv", ("claim", "identity"), [(e.name, run) for e in entries for run in e.runs])
     page = root / PAGE
@@ -129,14 +130,18 @@ def publish(out: Path, root: Path) -> Path:
         *_replaced(entries),
         *_figures(entries),
     ]
-    page.write_text("\n".join(lines) + "\n")
+    with whole(page) as file:
+        file.write_text("\n".join(lines) + "\n", "utf-8")
     return page
 
 
 def published_entries(root: Path) -> list[Entry]:
-    """Return what is published in `root`, nothing if that is no ledger's."""
+    """Return what is published in `root`, nothing if that is no ledger's; raises `ConfigError` if it cannot be read."""
     file = root / FIGURES / "claims.json"
-    return ENTRIES.validate_json(file.read_bytes()) if file.exists() else []
+    try:
+        return ENTRIES.validate_json(file.read_bytes()) if file.exists() else []
+    except ValueError as error:
+        raise ConfigError(f"{file} is damaged: {what_is_wrong(error)}") from error
 
 
 def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | None) -> Entry:
@@ -209,7 +214,7 @@ def _figures(entries: Sequence[Entry]) -> list[str]:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="") as file:
+    with whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

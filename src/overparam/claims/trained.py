@@ -12,16 +12,14 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from overparam.caller import search_path
 from overparam.errors import ConfigError, counted
 from overparam.paths import CONFIGS
 from overparam.runs.code import other_code
-from overparam.runs.overrides import explain
+from overparam.runs.overrides import explain, is_refused_config
 from overparam.runs.state import State, state
 from overparam.sweeps.grid import Run, expand
 
@@ -106,7 +104,9 @@ def _lab_configs(config_dir: Path | None) -> Iterator[None]:
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if not is_refused_config(error, config_dir):
+            raise
         raise ConfigError(explain(error, config_dir)) from error
 
 

@@ -11,7 +11,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from overparam.commands.start import quiet, start_hydra, tell
-from overparam.errors import ConfigError, fail
+from overparam.errors import ConfigError, fail, printable
 from overparam.paths import CONFIGS
 
 
@@ -36,7 +36,7 @@ def run(cfg: DictConfig) -> None:
     drawn = knobs.get("figure") or {}
     print_study(table, name, [drawn.get("x", ""), *drawn.get("y", ())])
     for path in sorted((folder / "studies").glob(f"{name}.*")):
-        print(path)
+        print(printable(str(path)))
 
 
 def _checked(cfg: DictConfig) -> tuple[Callable[..., Any], Any, dict[str, Any]]:

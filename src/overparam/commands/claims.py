@@ -12,20 +12,29 @@ overparam-claims merge A B                pool ledgers of several labs, folders 
 """
 
 import argparse
+import hashlib
 import logging
 import sys
+import traceback
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import ConfigError, ExpectedError, counted, one_line
+from overparam.errors import ConfigError, ExpectedError, counted, one_line, printable
+from overparam.runs.names import LONGEST
 
 if TYPE_CHECKING:
     from overparam.claims.ledger import Entry
 
-COULD_NOT = (ExpectedError, RuntimeError, ValueError, OSError)  # be done with one claim; the others go on
+SAYS_ALL = (
+    ExpectedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)  # an error of these is told by its message alone
 
 
 def main() -> int:
@@ -64,6 +73,12 @@ def _claims() -> int:
     known = claim_files(arguments.config_dir)
     chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
     paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
+    if twice := [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]:
+        raise ConfigError(f"--only names {twice[0]} twice, and the ledger has one entry of a name")
+    if arguments.seeds and len(set(arguments.seeds)) < len(arguments.seeds):
+        raise ConfigError(f"--seeds names a seed twice: {' '.join(map(str, arguments.seeds))}")
+    if arguments.seeds and min(arguments.seeds) < 0:
+        raise ConfigError(f"--seeds must be 0 or more, got {min(arguments.seeds)}")
     torch.set_num_threads(1)  # the matrices are small, and more threads only wait for each other
     return _seal(paths, arguments) if verb == "seal" else _judge(paths, arguments)
 
@@ -78,7 +93,7 @@ def _judge(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
     claims = [load_claim(path, arguments.config_dir) for path in paths]
     out = arguments.logs / "claims"
     if arguments.seeds:
-        out /= f"seeds-{'-'.join(map(str, arguments.seeds))}"
+        out /= _folder(arguments.seeds)
     out.mkdir(parents=True, exist_ok=True)
     before = {entry.name: entry for entry in read_entries(out)}
     failed = 0
@@ -86,20 +101,20 @@ def _judge(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
         setup = Setup(arguments.logs, tuple(arguments.seeds or claim.first_seeds), arguments.config_dir)
         try:
             entry = judge(path, setup, out, not arguments.seeds, before.get(path.stem))
-        except COULD_NOT as error:
+        except Exception as error:
             failed += 1
-            print(f"{path.stem}: could not be judged: {one_line(error)}", file=sys.stderr)
+            print(f"{printable(path.stem)}: could not be judged: {_why(error)}", file=sys.stderr)
             continue
         save_entry(entry, out)
         write_ledger(out)
-        print(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)", flush=True)
+        _say(f"{entry.name}: {entry.verdict} ({entry.seconds:.0f} s)")
         if len(entry.codes) > 1:
-            print(f"    its runs were made by {len(entry.codes)} codes: {'; '.join(entry.codes)}", flush=True)
+            _say(f"    its runs were made by {len(entry.codes)} codes: {'; '.join(entry.codes)}")
         for line in (*entry.effect_lines, *entry.notes):
-            print(f"    {line}", flush=True)
-    print(out / "ledger.md")
+            _say(f"    {line}")
+    _say(str(out / "ledger.md"))
     if arguments.publish:
-        print(publish(out, Path.cwd()))
+        _say(str(publish(out, Path.cwd())))
     return 1 if failed else 0
 
 
@@ -123,13 +138,13 @@ def _seal(paths: Sequence[Path], arguments: argparse.Namespace) -> int:
         setup = Setup(arguments.logs, claim.first_seeds, arguments.config_dir)
         try:
             made = seal(path, claim, setup, [seed for e in known if e.name == path.stem for seed in e.seeds])
-        except COULD_NOT as error:
+        except Exception as error:
             failed += 1
-            print(f"{path.stem}: not sealed: {one_line(error)}", file=sys.stderr)
+            print(f"{printable(path.stem)}: not sealed: {_why(error)}", file=sys.stderr)
             continue
-        print(f"{path.stem}: sealed {made.time}: {seal_file(path)}; commit it with the claim", flush=True)
+        _say(f"{path.stem}: sealed {made.time}: {seal_file(path)}; commit it with the claim")
         for name, pilot in made.pilot.items():
-            print(f"    {name} needs {counted(pilot.needed, 'seed')}", flush=True)
+            _say(f"    {name} needs {counted(pilot.needed, 'seed')}")
     return 1 if failed else 0
 
 
@@ -141,12 +156,14 @@ def _merge(ledgers: Sequence[Path], out: Path) -> int:
         raise ConfigError(
             "merge needs two ledgers or more: folders such as logs/claims, or claims.json files"
         )
+    if taken := [path for path in ledgers if out.resolve() in (path.resolve(), path.resolve().parent)]:
+        raise ConfigError(f"{taken[0]} is where the pool goes: name the ledgers that it was made from")
     found: dict[str, list[Entry]] = {}
     for path in ledgers:
         for entry in read_ledger(path):
             found.setdefault(entry.name, []).append(entry)
     out.mkdir(parents=True, exist_ok=True)
-    for file in out.glob("*.json"):  # of an earlier merge
+    for file in out.glob("[!.]*.json"):  # of an earlier merge
         file.unlink()
     failed = 0
     for name, entries in found.items():
@@ -154,13 +171,34 @@ def _merge(ledgers: Sequence[Path], out: Path) -> int:
             entry, said = merge(entries)
         except ConfigError as error:
             failed += 1
-            print(f"{name}: cannot be pooled: {one_line(error)}", file=sys.stderr)
+            print(f"{printable(name)}: cannot be pooled: {one_line(error)}", file=sys.stderr)
             continue
         save_entry(entry, out)
-        print(
+        _say(
             f"{name}: {entry.verdict} ({counted(len(entry.seeds), 'seed')} of {counted(len(entries), 'ledger')})"
         )
         for line in (*said, *entry.effect_lines, *entry.notes):
-            print(f"    {line}")
-    print(write_ledger(out))
+            _say(f"    {line}")
+    _say(str(write_ledger(out)))
     return 1 if failed else 0
+
+
+def _why(error: Exception) -> str:
+    """Return in a line why one claim is not done; of an error that its own functions may have made, where too."""
+    if isinstance(error, SAYS_ALL):
+        return one_line(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {one_line(error)} ({place.filename}:{place.lineno})"
+
+
+def _folder(seeds: Sequence[int]) -> str:
+    """Return the name of the ledger of some seeds; of many, which no name can hold, by a hash."""
+    name = f"seeds-{'-'.join(map(str, seeds))}"
+    if len(name) <= LONGEST:
+        return name
+    return f"seeds-{seeds[0]}-to-{seeds[-1]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+
+
+def _say(line: str) -> None:
+    """Print a line, in which texts of others may stand."""
+    print(printable(line), flush=True)

@@ -17,7 +17,7 @@ from overparam.commands.start import quiet, start, start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
-from overparam.runs.keys import refuse_unknown_keys
+from overparam.runs.keys import refuse_hydras_folders, refuse_unknown_keys
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="plan")
@@ -26,6 +26,7 @@ def run(cfg: DictConfig) -> None:
     from overparam.sweeps.plan import report
 
     try:
+        refuse_hydras_folders(HydraConfig.get())
         choices = HydraConfig.get().runtime.choices
         refuse_unknown_keys(cfg, config_groups(GlobalHydra.instance().config_loader(), choices))
         report([(cfg, HydraConfig.get().overrides.task)], cfg.plan)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
-from overparam.errors import counted, fail
+from overparam.errors import ConfigError, counted, fail, printable
+from overparam.loggers.wandb_start import asked_mode
 
 
 def main() -> int:
@@ -37,6 +38,9 @@ def _report() -> int:
     own.add_argument("--color", metavar="KEY", help="the swept key of the colours")
     own.add_argument("--facet", metavar="KEY", help="the swept key of the panels")
     arguments = parser.parse_args()
+    asked = [name for name in ("x", "y", "color", "facet", "workspace", "sync") if getattr(arguments, name)]
+    if len(asked) > 1 and {"workspace", "sync"} & {*asked}:
+        raise ConfigError(f"--{' and --'.join(asked)} exclude each other: give a command for each")
     use_callers_files()
     folder = arguments.folder.resolve()
     quiet(logging.WARNING)
@@ -44,10 +48,12 @@ def _report() -> int:
     from overparam.analysis.report import draw_view, report, workspace
     from overparam.runs.views import View
 
+    if arguments.sync or arguments.workspace:
+        asked_mode()
     view = View(arguments.x, arguments.y, arguments.color, arguments.facet)
     if view != View():
         for file in draw_view(folder, view):
-            print(file)
+            print(printable(str(file)))
         return 0
     if arguments.sync:
         from overparam.runs.state import run_directories

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from overparam.caller import use_callers_files
-from overparam.compat_hydra import is_group_set_to_null, lazy_help
+from overparam.compat_hydra import lazy_help
 from overparam.errors import (
     TERMINATED,
     ConfigError,
@@ -21,11 +22,12 @@ from overparam.errors import (
     describe_os_error,
     end_on_sigterm,
     fail,
+    one_line,
 )
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.machine import shortcomings
-from overparam.runs.overrides import explain
+from overparam.runs.overrides import explain, is_refused_config
 
 
 def quiet(level: int) -> None:
@@ -63,29 +65,45 @@ def start(command: Callable[[], int]) -> int:
     except Exception as error:
         return tell(error)
     except KeyboardInterrupt:
+        _end_at_once_if_asked_again()
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
     except Terminated:
+        _end_at_once_if_asked_again()
         print("terminated; the same command continues", file=sys.stderr)
         return TERMINATED
+
+
+def _end_at_once_if_asked_again() -> None:
+    """Have what asks a process to end do so without a word, for it is on its way, with the same exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def tell(error: Exception) -> int:
     """Print in one line what a person or the file system did, and return the exit code 2; raise any other error."""
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
+    config_dir = _options(sys.argv[1:]).config_dir
     if isinstance(error, ExpectedError):
         return fail(error)
     if isinstance(error, HydraException | RuntimeError | ImportError) and (
         needed := what_to_install(str(error))
     ):
         return fail(needed)
-    if isinstance(error, HydraException | OmegaConfBaseException) or is_group_set_to_null(error):
-        return fail(explain(error, _options(sys.argv[1:]).config_dir))
+    if is_refused_config(error, config_dir):
+        return fail(explain(error, config_dir))
+    if is_out_of_memory(error):
+        return fail(f"out of memory ({one_line(error)}): take a smaller model, or smaller batches")
     if isinstance(error, OSError):  # after Hydra's, one of which is an OSError too
         return fail(describe_os_error(error))
     raise error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, or torch on a CPU or a GPU, found no memory."""
+    is_torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_torchs)
 
 
 # Launchers and sweepers of other packages: by a word of their config's or class's name, the plugin, what to install.
@@ -128,6 +146,7 @@ def start_hydra(run: Callable[[], object], starting: Callable[[], object] = say_
 def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line is ours
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    sys.argv[1:] = _overrides_last(sys.argv[1:])
     options = _options(sys.argv[1:])
     _refuse_contradictions(options)
     use_callers_files(options.config_dir)
@@ -141,8 +160,27 @@ def _run_hydra(run: Callable[[], object], starting: Callable[[], object]) -> int
     return 0
 
 
+def _overrides_last(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with its overrides in one piece, for Hydra's parser refuses those after an option.
+
+    Lightning adds overrides to the end when it starts the other processes of a distributed run.
+    """
+    left = list(arguments)
+    overrides = [word for word in _parser().parse_known_args(left)[1] if re.match(r"[^-][^=]*=|~", word)]
+    places = [left.index(word) for word in overrides]
+    if not places or max(places) - min(places) < len(places):
+        return left
+    for word in overrides:
+        left.remove(word)
+    return [*left, *overrides]
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what Hydra's own options say, of which it refuses some combinations with a traceback."""
+    return _parser().parse_known_args(arguments)[0]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     for name, short in (("--config-dir", "-cd"), ("--cfg", "-c"), ("--package", "-p")):
         parser.add_argument(name, short)
@@ -155,7 +193,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     ):
         parser.add_argument(name, short, action="store_true")
     parser.add_argument("--resolve", action="store_true")
-    return parser.parse_known_args(arguments)[0]
+    return parser
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:

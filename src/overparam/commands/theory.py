@@ -10,10 +10,12 @@ The exit code is 1 if a measurement differs from its theory by more than three s
 
 import argparse
 import logging
+from collections import Counter
 from pathlib import Path
 
 from overparam.caller import use_callers_files
 from overparam.commands.start import quiet, say_starting, start
+from overparam.errors import ConfigError, printable
 
 
 def main() -> int:
@@ -40,9 +42,11 @@ def _compare() -> int:
     from overparam.exact.page import HEAD, lines, write_page
     from overparam.sweeps.slots import cpu_count
 
-    known = entry_files(arguments.config_dir)
+    known = {name: path for name, path in entry_files(arguments.config_dir).items() if name[0] != "."}
     chosen = [Path(name) if name.endswith((".yaml", ".yml")) else name for name in arguments.only or known]
     paths = [known.get(name, Path(f"{name}.yaml")) if isinstance(name, str) else name for name in chosen]
+    if twice := [stem for stem, count in Counter(path.stem for path in paths).items() if count > 1]:
+        raise ConfigError(f"--only names {twice[0]} twice, and the page has one entry of a name")
     entries = {path.stem: load_entry(path) for path in paths}
     out = arguments.logs / "theory"
     out.mkdir(parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ def _compare() -> int:
     )
     console.print(table)
     for path in write_page(entries, found, out):
-        print(path)
+        print(printable(str(path)))
     off = [row for row in said if row["verdict"] != "agrees"]
     print(f"{len(said) - len(off)} of {len(said)} measurements are within three standard errors of theory")
     return 1 if off else 0

@@ -17,7 +17,7 @@ from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
 from overparam.paths import CONFIGS
 from overparam.runs.choices import record_choices
-from overparam.runs.keys import refuse_unknown_keys
+from overparam.runs.keys import refuse_hydras_folders, refuse_unknown_keys
 from overparam.sweeps.jobs import PLANNED, planned_job
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ def run(cfg: DictConfig) -> float | None:
     try:
         if alone and HydraConfig.get().sweeper.get("max_run_seconds") is not None:
             raise ConfigError("hydra.sweeper.max_run_seconds is for the runs of a sweep: give -m")
+        if alone:
+            refuse_hydras_folders(HydraConfig.get())
         if not cfg.get("members"):  # what a sweep planned it has looked at
             chosen: Any = OmegaConf.to_container(HydraConfig.get().runtime.choices)
             groups = config_groups(GlobalHydra.instance().config_loader(), chosen)

@@ -62,7 +62,7 @@ class MetricsTable(Logger):
         self._write(self.rows, header=True, mode="w")
 
     def _write(self, rows: list[dict[str, Any]], header: bool, mode: str) -> None:
-        with self.path.open(mode, newline="") as file:
+        with self.path.open(mode, encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(self.columns), restval="")
             if header:
                 writer.writeheader()

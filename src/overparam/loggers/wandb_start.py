@@ -5,9 +5,12 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from overparam.errors import ConfigError
 from overparam.runs.state import describe
 
 log = logging.getLogger(__name__)
@@ -42,12 +45,12 @@ def own_id(directory: Path, name: str, continues: bool) -> str:
     file = directory / "wandb" / "id"
     if asked_by_agent():
         found = os.environ["WANDB_RUN_ID"]
-    elif continues and file.exists() and (known := file.read_text()):
-        return known
+    elif continues and file.is_file() and (known := re.fullmatch(rb"[\w.-]+", file.read_bytes())):
+        return known[0].decode()
     else:
         found = f"{re.sub('[^A-Za-z0-9_.-]', '-', name)[:119]}-{secrets.token_hex(4)}"  # W&B takes 128
     file.parent.mkdir(exist_ok=True)
-    file.write_text(found)
+    file.write_text(found, "utf-8")
     return found
 
 
@@ -79,7 +82,26 @@ def start(*, mode: Mode, directory: Path, **arguments: Any) -> Any:
         return _start(mode=mode, directory=directory, **arguments)
     except Exception as error:
         log.warning("W&B does not start (%s): nothing is logged to it", describe(error))
-        return wandb.init(mode="disabled")
+        with _without_settings():  # one of which may be what W&B refuses
+            return wandb.init(mode="disabled")
+
+
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    held = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("WANDB_")}
+    try:
+        yield
+    finally:
+        os.environ.update(held)
+
+
+def asked_mode() -> Mode | None:
+    """Return the mode that WANDB_MODE asks for, if it asks; raises `ConfigError` if it is none."""
+    said = os.environ.get("WANDB_MODE", "").lower()
+    found = {"run": "online", "dryrun": "offline"}.get(said, said)  # as W&B once called them
+    if found not in ("", "online", "offline", "disabled"):
+        raise ConfigError(f"WANDB_MODE must be online, offline or disabled, got {said!r}")
+    return cast(Mode, found) if found else None
 
 
 def _start(
@@ -111,7 +133,7 @@ def _start(
 
     wandb.setup(wandb.Settings(silent=True))
     if mode == "auto":
-        mode = cast(Mode, os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline"))
+        mode = asked_mode() or ("online" if has_key() else "offline")
     settings = wandb.Settings(
         console="off",
         silent=True,

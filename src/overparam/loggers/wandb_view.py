@@ -118,7 +118,7 @@ def ledger(logs: Path) -> pl.DataFrame | None:
     Their files are those of `overparam.claims.ledger`; one that cannot be read is left out.
     """
     entries = []
-    for path in sorted((logs / "claims").glob("*.json")):
+    for path in sorted((logs / "claims").glob("[!.]*.json")):
         with suppress(OSError, ValueError):
             entry = json.loads(path.read_bytes())
             if isinstance(entry, dict) and entry.keys() >= LEDGER:

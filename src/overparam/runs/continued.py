@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from overparam.errors import ConfigError, counted
+from overparam.runs.damage import DamagedRun, damage
 from overparam.runs.identity import flat_values, run_folder
 from overparam.runs.names import folder_name, logs_folder
 from overparam.runs.summary import SUMMARY, read_summary
@@ -39,6 +40,8 @@ def find_state(given: str, cfg: DictConfig) -> Path:
         raise ConfigError(f"continue_from={given}: there is no such folder")
     if not (path / SUMMARY).exists():
         path = _of_sweep(given, path, mine)
+    if said := damage(path):
+        raise DamagedRun(f"continue_from={given}: {said}; the command that trained it trains it again")
     values = (read_summary(path) or {})["config"]
     if key := next(
         (key for key in sorted({*mine, *values} - LENGTH) if mine.get(key) != values.get(key)), None
@@ -63,6 +66,8 @@ def find_state(given: str, cfg: DictConfig) -> Path:
 def _of_sweep(given: str, sweep: Path, mine: Mapping[str, Any]) -> Path:
     runs = []
     for summary in sorted(sweep.glob(f"*/{SUMMARY}")):
+        if damage(summary.parent):
+            continue  # it is no finished run
         values = (read_summary(summary.parent) or {})["config"]
         is_same = all(mine.get(key) == values.get(key) for key in {*mine, *values} - LENGTH)
         if is_same and values["trainer.max_steps"] < mine["trainer.max_steps"]:

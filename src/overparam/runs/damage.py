@@ -3,17 +3,19 @@
 import json
 import logging
 import zipfile
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from overparam.errors import ConfigError
 from overparam.runs.metrics import METRICS
-from overparam.runs.summary import SUMMARY, WEIGHTS
+from overparam.runs.summary import SUMMARY, WEIGHTS, Summary
 
 log = logging.getLogger(__name__)
 
 CONFIG, PROVENANCE = "config.yaml", "provenance.json"
+NUMBERS = [f.name for f in fields(Summary) if f.type in (int, float, int | None, float | None)]
 TAIL = 2**16  # bytes, more than a row of metrics
 
 
@@ -75,6 +77,8 @@ def _summary(path: Path) -> dict[str, Any]:
     summary = read_object(path)
     if not isinstance(summary.get("config"), dict):
         raise ValueError("it has no config")
+    if key := next((key for key in NUMBERS if isinstance(summary.get(key), str | bool | list | dict)), None):
+        raise ValueError(f"its {key} is no number")
     return summary
 
 

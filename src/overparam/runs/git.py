@@ -8,6 +8,12 @@ from pathlib import Path
 
 from overparam.runs.secrets import FILES
 
+# Variables that name a repository in place of the folder's, see `git rev-parse --local-env-vars`.
+OF_A_REPOSITORY = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -24,10 +30,11 @@ class Answer:
 
 @cache
 def ask(folder: Path, *arguments: str) -> Answer:
-    """Ask git, once in a process."""
+    """Ask git, once in a process, about the folder's own repository, also where a hook of another has called."""
     command = ["git", "-C", str(folder), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY}
     try:
-        done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run(command, capture_output=True, env={**environment, "LC_ALL": "C"})
     except OSError as error:
         is_missing = isinstance(error, FileNotFoundError)
         return Answer(
@@ -56,7 +63,7 @@ def commit(folder: Path) -> Answer:
 
 def changes(folder: Path) -> bytes:
     """Return the diff of tracked files against the commit, without files that by their names hold secrets."""
-    options = ("--no-ext-diff", "--no-textconv", "--no-color")
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-relative")
     return ask(folder, "diff", *options, "HEAD", "--", ":(top)", *FILES).output
 
 

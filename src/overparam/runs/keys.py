@@ -21,6 +21,30 @@ SCATTERED = {
     "theory",
 }  # groups whose files set keys of others
 
+# What Hydra would do with folders, as configs/hydra/default.yaml has it: the lab writes no run there.
+HYDRAS_FOLDERS = {
+    "run.dir": ".",
+    "sweep.dir": "${paths.logs}/${name}",
+    "sweep.subdir": ".",
+    "output_subdir": None,
+    "job.chdir": False,
+}
+
+
+def refuse_hydras_folders(hydra: Any) -> None:
+    """Refuse to have set where Hydra would have runs write, which has no effect; raises `ConfigError`.
+
+    Args:
+        hydra: the section `hydra` of a config.
+    """
+    plain: Any = OmegaConf.to_container(hydra)
+    for key, usual in HYDRAS_FOLDERS.items():
+        section, _, name = key.rpartition(".")
+        if (plain[section] if section else plain).get(name) not in (usual, None):
+            raise ConfigError(
+                f"hydra.{key} has no effect here: runs go to <paths.logs>/<name>/<identity>: set paths.logs and name"
+            )
+
 
 def refuse_unknown_keys(cfg: DictConfig, groups: Iterable[str]) -> None:
     """Refuse top-level keys that the lab does not know, that are no config group, and that no value refers to.

@@ -1,5 +1,6 @@
 """What a sweep may be called: its name is the folder that its runs go to."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,16 @@ def logs_folder(logs: Any) -> Path:
     """Return `paths.logs`, the folder that sweeps go to; raises `ConfigError` if it is no text."""
     if not isinstance(logs, str) or not logs:
         raise ConfigError(f"paths.logs must be a folder, got {logs!r}")
+    require_text(logs)
     return Path(logs)
+
+
+def require_text(path: str | Path) -> None:
+    """Raise `ConfigError` if a path has bytes that are no UTF-8: tables, pages and configs could not name it."""
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path}: its name is not UTF-8: rename it, or take another folder") from None
 
 
 def folder_name(name: Any) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import MissingConfigException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from overparam.compat_hydra import is_group_set_to_null
+from overparam.compat_hydra import is_group_set_to_null, is_raised_composing
 from overparam.errors import did_you_mean, one_line
 from overparam.paths import CONFIGS
 
@@ -23,7 +25,13 @@ def explain(error: Exception, config_dir: str | Path | None = None) -> str:
     if is_group_set_to_null(error):
         return "a group is chosen by the name of a file, not null: leave one out with ~, as in ~scheduler"
     folders = [CONFIGS, *([Path(config_dir)] if config_dir else [])]
-    said = one_line(error)
+    said, cause = one_line(error), error.__cause__
+    if not said and isinstance(cause, OmegaConfBaseException):
+        return f"{cause.full_key}: {one_line(cause)}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"{', '.join(map(str, undecodable(folders)))}: not UTF-8 ({said})"
+    if isinstance(error, RecursionError):
+        return "the config never ends: a defaults list names its own file, or a value holds itself"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _of_a_choice(error.missing_cfg_file, error.options or (), folders) or said
     refused = re.search(r"Could not override '([^']+)'\.(?! Did you mean)", said)
@@ -39,11 +47,39 @@ def explain(error: Exception, config_dir: str | Path | None = None) -> str:
     return f"{where}{key if key.startswith(full) else full}: the config has no such key{guess}{adds}"
 
 
+def undecodable(folders: Sequence[Path]) -> list[Path]:
+    """Return the config files in folders that are not UTF-8."""
+    return [path for folder in folders for path in sorted(folder.rglob("[!.]*.yaml")) if not _is_text(path)]
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        path.read_bytes().decode()
+    except OSError:
+        return True
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_refused_config(error: Exception, config_dir: str | Path | None = None) -> bool:
+    """Return whether an error is about what a config says: Hydra's, OmegaConf's, or YAML's."""
+    if isinstance(error, UnicodeDecodeError):
+        return bool(undecodable([CONFIGS, *([Path(config_dir)] if config_dir else [])]))
+    known = isinstance(error, HydraException | OmegaConfBaseException | YAMLError)
+    return known or is_group_set_to_null(error) or is_raised_composing(error)
+
+
 def _of_a_choice(missing: str, options: Sequence[str], folders: Sequence[Path]) -> str | None:
     """Return the message about a choice that is not there, such as "model/mpl"; None if its group is not."""
     group = "/".join(missing.split("/")[: 2 if missing.startswith("hydra/") else 1])
     choice = missing.removeprefix(f"{group}/")
-    files = [path.relative_to(f / group) for f in folders for path in (f / group).rglob("*.yaml")]
+    files = [
+        path.relative_to(f / group)
+        for f in folders
+        for path in (f / group).rglob("[!.]*.yaml")
+        if path.is_file()
+    ]
     known = sorted({*options, *(file.with_suffix("").as_posix() for file in files)})
     if not known or choice == missing:
         return None

@@ -28,7 +28,7 @@ def find_weights(knob: str, given: str, cfg: DictConfig) -> Path:
     """
     path = Path(given)
     if not path.is_dir():
-        if not path.exists():
+        if not path.is_file():
             raise ConfigError(f"{knob}={given}: there is no such file or folder")
         return path
     if (path / WEIGHTS).exists():
@@ -50,7 +50,7 @@ def may_name_weights(values: Mapping[str, Any]) -> bool:
         isinstance(value, str)
         and counts(key)
         and not key.rpartition(".")[2].startswith("_")
-        and (os.sep in value or Path(value).exists())
+        and (os.sep in value or os.path.exists(value))  # a text may be longer than any name
         for key, value in values.items()
     )
 

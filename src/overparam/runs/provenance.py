@@ -25,6 +25,7 @@ from overparam.runs.code import (
     uncommitted_changes,
     untracked_sources,
 )
+from overparam.runs.damage import read_object
 from overparam.runs.secrets import without_secrets_in_command, without_secrets_in_text
 from overparam.runs.summary import write_json
 
@@ -71,7 +72,7 @@ def started_at(run_dir: Path) -> str | None:
 
 def _recorded(run_dir: Path) -> dict[str, Any]:
     try:
-        return json.loads((run_dir / PROVENANCE).read_bytes())
+        return read_object(run_dir / PROVENANCE)
     except (OSError, ValueError):
         return {}
 

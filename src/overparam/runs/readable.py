@@ -59,7 +59,7 @@ def _words() -> dict[tuple[str, str], str]:
     entries = yaml.safe_load((CONFIGS / "train.yaml").read_text("utf-8"))["defaults"]
     usual = {group: file for entry in entries if isinstance(entry, dict) for group, file in entry.items()}
     files: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for path in CONFIGS.glob("*/*.yaml"):
+    for path in CONFIGS.glob("*/[!.]*.yaml"):  # an editor's lock begins with a dot, and is a link to nothing
         if named := re.search(r"^_target_: *(\S+)", path.read_text("utf-8"), re.MULTILINE):
             files[path.parent.name, PUBLISHED.get(named[1], named[1])].append(path.stem)
     words = {chosen: "" if usual.get(chosen[0]) in names else names[0] for chosen, names in files.items()}

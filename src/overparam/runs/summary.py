@@ -90,7 +90,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a file of JSON, see `whole`. NaN becomes null."""
     text = json.dumps(_finite(content), indent=1, allow_nan=False)
     with whole(path) as file:
-        file.write_text(text + "\n")
+        file.write_text(text + "\n", "utf-8")
 
 
 def write_summary(run_dir: Path, summary: Summary) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from overparam.models.pretrained import digest
 from overparam.randomness import drawing
 from overparam.runs.damage import DamagedRun, read_object, set_file_aside, what_is_wrong
 from overparam.runs.identity import is_config_key
-from overparam.runs.summary import WEIGHTS, whole, write_json
+from overparam.runs.summary import SUMMARY, WEIGHTS, whole, write_json
 from overparam.training.finished import FinishedRun, load_run
 from overparam.training.knobs import typed
 
@@ -68,6 +68,10 @@ def study(
     """
     if group not in VARIED:
         raise ConfigError(f"study.group must be one of {', '.join(VARIED)}, got {group!r}")
+    if (folder / SUMMARY).exists():
+        raise ConfigError(
+            f"{folder} is a run's directory: name the folder of its sweep, {folder.absolute().parent}"
+        )
     table = collect(folder).filter(status="finished")
     if only is not None:
         table = table.filter(pl.col("identity").is_in(list(only)))

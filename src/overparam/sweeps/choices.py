@@ -60,7 +60,9 @@ def sweep_points(
 
 
 def _as_overrides(params: Any) -> list[str]:
-    return [f"{key}={value}" for key, value in params.items()]
+    if not isinstance(params, Mapping):
+        raise ConfigError(f"hydra.sweeper.params must be the grid, values by key, got {params!r}")
+    return [f"{key}={'null' if value is None else value}" for key, value in params.items()]
 
 
 def _without_grid(node: DictConfig) -> dict[Any, Any]:

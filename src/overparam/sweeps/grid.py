@@ -133,6 +133,8 @@ class Composer:
         if choice not in self._templates:
             cfg, chosen, known = compose_job(self.loader, self.master, groups)
             refuse_unknown_keys(cfg, known)
+            if "members" in cfg:
+                raise ConfigError("members is set by sweeps only: leave it out")
             missing = object()
             if any(OmegaConf.select(cfg, key, default=missing) is missing for key in values):
                 compose_job(self.loader, self.master, overrides)  # raises Hydra's own error about the key
@@ -149,6 +151,12 @@ class Composer:
             return None, None
         value = override.value()
         return (None, None) if isinstance(value, dict) else (key, value)  # a dict is merged, not set
+
+
+def changes_nothing(key: str) -> bool:
+    """Return whether runs that differ in a key alone, or in a group's choice, are one run."""
+    tells_runs_apart = key in ("name", "few_samples") or _is_in(key, "paths")
+    return not counts(key) and not tells_runs_apart
 
 
 def is_group(loader: ConfigLoader, master: DictConfig, key: str) -> bool:
@@ -297,6 +305,10 @@ def grid_points(loader: ConfigLoader, arguments: Sequence[str]) -> list[list[str
             values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             if not values[key]:
                 raise ConfigError(f"{override.input_line} has no values: nothing would be run")
+            if len(set(values[key])) > 1 and changes_nothing(override.key_or_group):
+                raise ConfigError(
+                    f"{override.input_line}: a run's result does not depend on it: give one value"
+                )
         else:
             raise HydraException(
                 f"{override.input_line} is for a search, such as sweep=optuna; a grid needs values"

@@ -14,6 +14,7 @@ from overparam.errors import ConfigError, counted
 from overparam.measures.step_cost import StepCost, step_cost
 from overparam.runs.identity import run_directory
 from overparam.runs.secrets import without_secrets_in_command
+from overparam.runs.summary import whole
 from overparam.sweeps.price import device_of, price, trial_runs, tried
 from overparam.training.build import Parts, assemble, resolve
 
@@ -154,14 +155,16 @@ def report(runs: Iterable[tuple[DictConfig, Sequence[str]]], section: Any) -> No
     """
     device = device_of(section)
     path = section.get("json")
-    if path is not None and not (isinstance(path, str) and Path(path).parent.is_dir()):
+    names_a_file = isinstance(path, str) and Path(path).parent.is_dir() and not Path(path).is_dir()
+    if path is not None and not names_a_file:
         raise ConfigError(f"plan.json must be null or name a file in a folder that is there, got {path!r}")
     if device.trial is not None:
         cfgs, seconds = zip(*trial_runs(device.trial), strict=True)
         device = tried(device, [row.flops_per_step for row in plan((cfg, []) for cfg in cfgs)], seconds)
     rows = plan(runs)
     if path is not None:
-        Path(path).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        with whole(Path(path)) as file:
+            file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", "utf-8")
     show(rows)
     if device.flops_per_second is not None:
         print(

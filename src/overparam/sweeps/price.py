@@ -1,6 +1,7 @@
 """What a plan's runs would take, in hours and dollars, on a device that the reader describes or has tried."""
 
 import heapq
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.errors import ConfigError, counted, did_you_mean
 from overparam.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
-from overparam.runs.damage import CONFIG
+from overparam.runs.damage import CONFIG, damage
 from overparam.runs.summary import SUMMARY, read_summary
 from overparam.training.knobs import typed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,12 @@ def trial_runs(folder: str) -> list[tuple[DictConfig, float]]:
     """
     found = []
     for file in sorted(Path(folder).glob(f"*/{SUMMARY}")):
-        summary = read_summary(file.parent)
-        if summary and summary.get("pack") is None and summary.get("steps"):
+        if said := damage(file.parent):
+            log.warning("left out: %s: %s", file.parent, said)
+            continue
+        summary = read_summary(file.parent) or {}
+        is_ours = summary.keys() >= {"steps", "wall_seconds"} and file.with_name(CONFIG).exists()
+        if is_ours and summary.get("pack") is None and summary["steps"]:
             cfg = OmegaConf.load(file.with_name(CONFIG))
             assert isinstance(cfg, DictConfig)
             found.append((cfg, summary["wall_seconds"] / summary["steps"]))

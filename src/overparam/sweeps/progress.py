@@ -2,6 +2,7 @@
 
 import _thread
 import logging
+import math
 import re
 import signal
 import sys
@@ -203,13 +204,16 @@ def print_running(run_dirs: Sequence[Path]) -> None:
     for run_dir in run_dirs:
         try:
             rows = [row for row in read_metrics(run_dir) if "test_error" in row]
-        except ValueError:
+        except (ValueError, OSError):
             rows = []  # damaged: the run finds out itself
         if rows:
             row, age = rows[-1], time.time() - (run_dir / METRICS).stat().st_mtime
-            errors = [f"{row[key]:.4g}" for key in ("train_error", "test_error")]
+            errors = [f"{row.get(key, math.nan):.4g}" for key in ("train_error", "test_error")]
             table.add_row(
-                _plain(run_dir.name), str(row["step"]), *errors, f"{timedelta(seconds=round(age))} ago"
+                _plain(run_dir.name),
+                str(row["step"]),
+                *errors,
+                f"{timedelta(seconds=max(0, round(age)))} ago",
             )
         else:
             table.add_row(_plain(run_dir.name), "0")

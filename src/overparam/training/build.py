@@ -18,6 +18,8 @@ from overparam import compat
 from overparam.data.module import PoolDataModule
 from overparam.data.streaming import StreamedData
 from overparam.errors import ConfigError
+from overparam.loggers.wandb import wandb_run
+from overparam.loggers.wandb_start import asked_mode
 from overparam.measures.subject import Measure, MetricMeasure
 from overparam.models.parameters import count_parameters, width_for_params, without_memory
 from overparam.models.pretrained import load_pretrained
@@ -205,7 +207,8 @@ def assemble(cfg: DictConfig) -> Parts:
     if build_evaluation(cfg).test_samples and isinstance(data, PoolDataModule):
         raise ConfigError("evaluation.test_samples is for data that stream: a pool's test set is in memory")
     for name, node in nodes(cfg, "logger").items():
-        check(name, node)
+        if check(name, node) is wandb_run:
+            asked_mode()
     optimizer, scheduler = _optional(cfg, "optimizer"), _optional(cfg, "scheduler", "monitor")
     shape = {"input_shape": data.input_shape, "num_outputs": data.num_outputs}
     own = cfg.get("module") or OmegaConf.create(

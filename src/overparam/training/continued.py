@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from overparam.errors import ConfigError
 from overparam.loggers.metrics_table import MetricsTable
+from overparam.runs.damage import what_is_wrong
 from overparam.runs.metrics import read_metrics
 from overparam.training.evaluation import log_spaced_steps
 
@@ -21,8 +22,15 @@ TRAINED = ("global_step", "state_dict", "optimizer_states", "lr_schedulers")  # 
 
 
 def state_digest(path: Path) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of what a final state holds of network, optimizer and schedule."""
-    return _digest(path, path.stat().st_mtime_ns)
+    """Return 16 hexadecimal digits of the SHA-256 of what a final state holds of network, optimizer and schedule.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        return _digest(path, path.stat().st_mtime_ns)
+    except Exception as error:  # torch has many for a file that is no checkpoint
+        raise ConfigError(f"continue_from: {path} is damaged: {what_is_wrong(error)}") from error
 
 
 def begin(cfg: DictConfig, run_dir: Path, is_first: bool) -> int:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_type_hints
 
 import pydantic
+from annotated_types import Le
 from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -27,20 +28,22 @@ from overparam.ranges import (
     Share,
 )
 
+LARGEST = 1e12  # of what torch makes float32 numbers of, whose largest is 3e38
+
 # Ranges that libraries do not state where their types stand, by the class that a target is or inherits from.
 OF_LIBRARIES: dict[str, dict[str, Any]] = {
     "torch.optim.optimizer.Optimizer": {
-        "lr": PositiveFloat,
+        "lr": Annotated[PositiveFloat, Le(LARGEST)],
         "momentum": BelowOne,
         "dampening": BelowOne,
         "betas": tuple[BelowOne, BelowOne],
         "alpha": BelowOne,
-        "eps": NonNegativeFloat,
-        "weight_decay": NonNegativeFloat,
+        "eps": Annotated[NonNegativeFloat, Le(LARGEST)],
+        "weight_decay": Annotated[NonNegativeFloat, Le(LARGEST)],
     },
     "torch.optim.lr_scheduler.LRScheduler": {
         "T_max": PositiveInt,
-        "eta_min": NonNegativeFloat,
+        "eta_min": Annotated[NonNegativeFloat, Le(LARGEST)],
         "milestones": Milestones,
         "gamma": PositiveFloat,
         "step_size": PositiveInt,

@@ -1,5 +1,6 @@
 """The loggers that a run's config asks for."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from overparam import compat
 from overparam.errors import ConfigError
 from overparam.loggers.wandb import wandb_run
 from overparam.loggers.wandb_start import asked_by_agent, has_key
-from overparam.runs.damage import CONFIG
+from overparam.runs.damage import CONFIG, damage
 from overparam.runs.summary import WEIGHTS, read_summary
 from overparam.training.build import nodes
 from overparam.training.instantiate import build
 from overparam.training.knobs import target
+
+log = logging.getLogger(__name__)
 
 
 def open_logger(cfg: DictConfig, settings: dict[str, Any], name: str, node: DictConfig, step: int) -> Any:
@@ -38,7 +41,12 @@ def send_rest(run_dir: Path) -> bool:
         ConfigError: if W&B has no key here, or cannot be reached.
     """
     files = [*run_dir.glob("wandb/*run-*/run-*.wandb")]
-    if all(map(compat.is_synced, files)) or (finished := read_summary(run_dir)) is None:
+    if all(map(compat.is_synced, files)):
+        return False
+    if said := damage(run_dir):
+        log.warning("%s: %s; nothing of it is sent until the same command trains it", run_dir, said)
+        return False
+    if (finished := read_summary(run_dir)) is None:
         return False
     if not has_key():
         raise ConfigError("W&B has no key: `wandb login` or WANDB_API_KEY gives it one")

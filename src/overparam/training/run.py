@@ -302,7 +302,7 @@ def open_run(member: Member) -> None:
     settings: Any = without_secrets(OmegaConf.to_container(cfg, resolve=True))
     set_failure_aside(run_dir)
     with whole(run_dir / CONFIG) as file:
-        file.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
+        file.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)), "utf-8")
     member.loggers = [MetricsTable(run_dir, member.step)]
     member.loggers += [
         open_logger(cfg, settings, name, node, member.step) for name, node in nodes(cfg, "logger").items()
