@@ -36,6 +36,12 @@ from tests.conftest import compose_config
         ("train.py -m a.b=1,2 c.d=e", {"a.b": 1, "c.d": "E"}, [], "a.b=1 c.d=e"),
         ("train.py -m a.b=true,false", {"a.b": True}, ["a.b"], "a.b=true"),
         (
+            "train.py -m model.target_params=1000,5000",
+            {"model.target_params": 5000, "model.width": 66},
+            ["model.target_params"],
+            "model.target_params=5000",
+        ),
+        (
             "train.py -m callbacks=[a,b],[a]",
             {"choices.callbacks": "a,b"},
             ["choices.callbacks"],

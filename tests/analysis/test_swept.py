@@ -94,3 +94,17 @@ def test_runs_of_before_choices_were_recorded_are_told_apart_by_their_classes(tm
     assert mixed == ["model._target_"]
     same = keys(tmp_path / "same", (None, MLP), ({"model": "mlp"}, {**MLP, "model.width": 8}))
     assert same == ["model.width"]
+
+
+def test_a_width_that_was_chosen_for_a_size_is_no_axis(tmp_path):
+    def sized(*sizes):
+        return [
+            ({"model.target_params": size}, {"model.depth": depth, "model.width": (size or 1000) // depth})
+            for size in sizes
+            for depth in (1, 2, 3)
+        ]
+
+    assert keys(tmp_path / "a", *sized(1000)) == ["model.depth"]
+    assert keys(tmp_path / "b", *sized(1000, 5000)) == ["model.depth", "model.target_params"]
+    by_hand = ({}, {"model.depth": 3, "model.width": 8})
+    assert "model.width" in keys(tmp_path / "c", *sized(1000), by_hand)

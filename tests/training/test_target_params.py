@@ -3,6 +3,7 @@
 import pytest
 
 from overparam.errors import ConfigError
+from overparam.runs.choices import flat_choices
 from overparam.runs.identity import flat_values, identity
 from overparam.training.build import assemble, resolve
 from tests.conftest import compose_config
@@ -53,6 +54,7 @@ def test_wished_for_or_set_by_hand_is_one_run():
     assert identity(wished) == identity(by_hand) == identity(resolve(by_hand))
     assert flat_values(wished) == flat_values(by_hand)
     assert resolve(wished) == wished
+    assert flat_choices(wished.choices) == {"model.target_params": 985}  # a width that follows is no axis
 
 
 @pytest.mark.parametrize(

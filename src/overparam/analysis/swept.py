@@ -3,13 +3,14 @@
 import polars as pl
 
 from overparam.analysis.collect import STARTS
-from overparam.runs.choices import CHOICES
+from overparam.runs.choices import CHOICES, TARGET_PARAMS
 from overparam.runs.identity import counts, is_config_key
 from overparam.runs.keys import SCATTERED
 
+WIDTH = "model.width"
 # Keys that a person sets, on which others may depend.
 SET_FIRST = (
-    *("model.width", "model.depth", "data.n_train", "trainer.max_steps"),
+    *(TARGET_PARAMS, WIDTH, "model.depth", "data.n_train", "trainer.max_steps"),
     *("data.label_noise", "optimizer.lr"),
 )
 
@@ -20,9 +21,11 @@ def swept(table: pl.DataFrame) -> list[str]:
     A group of which several files were chosen is one key, `choices.<group>`, with all that follows from it; of runs
     that recorded no choices it is `<group>._target_`. Left out are seeds, which are repetitions, as are the pretrained
     weights of different seeds, and keys that another swept key determines: an optimizer's own learning rate, the
-    length of a schedule that follows `trainer.max_steps`.
+    length of a schedule that follows `trainer.max_steps`. So is a width that was chosen for a size.
     """
     keys = [key for key in table.columns if is_config_key(key) and "seed" not in key]
+    if WIDTH in keys and TARGET_PARAMS in keys and not table[TARGET_PARAMS].has_nulls():
+        keys.remove(WIDTH)
     sizes = {key: table[key].n_unique() for key in keys if key not in STARTS}
     varied = [key for key in sizes if sizes[key] > 1]
     values = [key for key in varied if not is_choice(key)]

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from overparam.errors import ConfigError
 
 CHOICES = "choices"  # the key of a config that holds them; no part of an identity
+TARGET_PARAMS = "model.target_params"  # stands among them too: a choice from which a value follows, the width
 
 
 def record_choices(cfg: DictConfig, chosen: Mapping[str, Any], groups: Iterable[str]) -> None:
@@ -37,14 +38,24 @@ def record_choices(cfg: DictConfig, chosen: Mapping[str, Any], groups: Iterable[
         cfg[CHOICES] = choices
 
 
-def flat_choices(choices: Mapping[str, Any] | None) -> dict[str, str | None]:
+def record_target_params(cfg: DictConfig, params: int) -> None:
+    """Write to `cfg.choices` that the width of a resolved config is the one that comes nearest to a size."""
+    with open_dict(cfg):
+        cfg[CHOICES] = {**cfg.get(CHOICES, {}), TARGET_PARAMS: params}
+
+
+def flat_choices(choices: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return recorded choices as columns of a table.
+
+    A size that a width was chosen for has the name of its knob, for it is a value, and no name of a file.
 
     Example:
         >>> flat_choices({"optimizer": "sgd", "callbacks": ["ema", "lr_monitor"], "debug": None})
         {'choices.optimizer': 'sgd', 'choices.callbacks': 'ema,lr_monitor', 'choices.debug': None}
     """
     return {
-        f"{CHOICES}.{group}": ",".join(map(str, name)) if isinstance(name, list) else name
+        group if group == TARGET_PARAMS else f"{CHOICES}.{group}": (
+            ",".join(map(str, name)) if isinstance(name, list) else name
+        )
         for group, name in (choices or {}).items()
     }

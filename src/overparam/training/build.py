@@ -22,6 +22,7 @@ from overparam.measures.subject import Measure, MetricMeasure
 from overparam.models.parameters import count_parameters, width_for_params, without_memory
 from overparam.models.pretrained import load_pretrained
 from overparam.randomness import derive_seed, drawing
+from overparam.runs.choices import record_target_params
 from overparam.runs.continued import find_state
 from overparam.runs.identity import run_directory
 from overparam.runs.names import folder_name
@@ -176,6 +177,7 @@ def _resolve_width(cfg: DictConfig) -> None:
     data = build_data(cfg)
     model = OmegaConf.to_yaml(cfg.model, resolve=True)
     cfg.model.width = attempt("model", lambda: _width(model, data.input_shape, data.num_outputs, int(params)))
+    record_target_params(cfg, int(params))
 
 
 @cache
