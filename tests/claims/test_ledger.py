@@ -112,7 +112,7 @@ def judged(ledger, tmp_path):
         more = {
             "digest": claim.digest,
             "seeds": list(range(claim.seeds)),
-            "number": claim.number,
+            "effects": [replace(entry.effects[0], name=next(iter(claim.effects)))],
             "figure": f"{name}.png",
             "covers": "everything",
         }
@@ -161,13 +161,50 @@ def test_one_claim_is_published_beside_what_stands(judged, tmp_path):
         publish(again, tmp_path)
 
 
+def test_the_page_says_what_the_claims_files_say_today(judged, tmp_path):
+    name, path = next(iter(claim_files().items()))
+    claim = load_claim(path)
+    (effect,) = next(entry for entry in read_entries(judged) if entry.name == name).effects
+    assert effect.says != claim.effects[effect.name].says  # every entry has another claim's words
+
+    def written(out):
+        page = publish(out, tmp_path).read_text()
+        (entry,) = [
+            entry
+            for entry in read_json(tmp_path / ".github" / "figures" / "claims" / "claims.json")
+            if entry["name"] == name
+        ]
+        assert effect.says not in page
+        assert claim.claim in page
+        return {key: entry[key] for key in ("number", "claim", "rule")} | {
+            "says": entry["effects"][0]["says"],
+            "values": entry["effects"][0]["values"],
+        }
+
+    now = {
+        "number": claim.number,
+        "claim": claim.claim,
+        "rule": claim.rule,
+        "says": claim.effects[effect.name].says,
+        "values": effect.values,
+    }
+    assert written(judged) == now
+    # What was published in other words by the same rule is said anew, though nothing is judged.
+    file = tmp_path / ".github" / "figures" / "claims" / "claims.json"
+    stale = json.loads(file.read_text().replace(claim.claim, "old claim").replace(now["says"], effect.says))
+    file.write_text(json.dumps(stale))
+    (tmp_path / "empty").mkdir()
+    assert written(tmp_path / "empty") == now
+
+
 def test_a_replaced_rule_leaves_its_verdict_and_asks_for_a_rerun(judged, tmp_path):
     name = next(name for name, path in claim_files().items() if load_claim(path).replaced)
     without = next(name for name, path in claim_files().items() if not load_claim(path).replaced)
-    why = load_claim(claim_files()[name]).replaced
+    claim = load_claim(claim_files()[name])
     new = next(entry for entry in read_entries(judged) if entry.name == name)
     publish(judged, tmp_path)
     file = tmp_path / ".github" / "figures" / "claims" / "claims.json"
+    (said,) = next(entry["effect_lines"] for entry in read_json(file) if entry["name"] == name)
 
     def publish_after(changed, out):
         """Publish `out` where the published entry of a claim is by another rule."""
@@ -187,16 +224,16 @@ def test_a_replaced_rule_leaves_its_verdict_and_asks_for_a_rerun(judged, tmp_pat
     lines = publish_after(name, empty)
     (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
     assert "| **to be rerun**<br>by the rule before: holds |" in row
-    (old,) = [line for line in lines if line.startswith(f"| {new.number} | {name} | holds |")]
-    assert why in old
-    assert new.effect_lines[0] in old
+    (old,) = [line for line in lines if line.startswith(f"| {claim.number} | {name} | holds |")]
+    assert claim.replaced in old
+    assert said in old
     assert "1 is to be rerun" in "".join(lines)
     # Then one was: the old verdict stays beside the new one, and once only.
     for _ in range(2):
         lines = publish(judged, tmp_path).read_text().splitlines()
         (row,) = [line for line in lines if f"{name}.png" in line and line.startswith("|")]
         assert "**holds** (1 of 1 effect holds)<br>by the rule before: holds |" in row
-        assert sum(line.startswith(f"| {new.number} | {name} | holds |") for line in lines) == 1
+        assert sum(line.startswith(f"| {claim.number} | {name} | holds |") for line in lines) == 1
     # An entry by an old rule that lies in the folder still does not count.
     save_entry(replace(new, digest="of-old"), judged)
     lines = publish_after(name, judged)

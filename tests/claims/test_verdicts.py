@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 
 from overparam.claims import effects
+from overparam.claims.claim import Claim
 from overparam.claims.verdict import Effect, verdict
 
 
@@ -90,20 +92,72 @@ def test_a_difference_of_differences_by_hand():
     assert effects.difference_of_differences(TABLE, "v", first, second) == pytest.approx(expected)
 
 
-def test_the_largest_rise_is_that_of_the_mean_curve():
-    curves = {0: [0.5, 0.2, 0.3, 0.1], 1: [0.5, 0.3, 0.6, 0.1]}
-    table = pl.DataFrame(
+def as_table(curves):
+    return pl.DataFrame(
         [
-            {"seed": s, "w": w, "e": e}
-            for s, curve in curves.items()
-            for w, e in zip((1, 2, 4, 8), curve, strict=True)
+            {"seed": seed, "w": w, "e": e}
+            for seed, curve in enumerate(curves)
+            for w, e in ((2**index, e) for index, e in enumerate(curve))
         ]
     )
-    assert effects.largest_rise(table, "e", "w") == pytest.approx([0.1, 0.3])  # from width 2 to 4, for both
+
+
+def test_the_largest_rise_is_that_of_the_pair_with_the_largest_upper_limit():
+    table = as_table([[0.5, 0.2, 0.3, 0.1], [0.5, 0.2, 0.32, 0.1], [0.5, 0.2, 0.28, 0.1]])
+    assert effects.largest_rise(table, "e", "w") == pytest.approx([0.1, 0.12, 0.08])  # from width 2 to 4
     falling = table.filter(pl.col("w") != 4)
     assert max(effects.largest_rise(falling, "e", "w")) < 0  # the least fall, where nothing rises
     with pytest.raises(ValueError, match="two values of w"):
         effects.largest_rise(table, "e", "w", {"w": 2})
+    one = effects.largest_rise(table.filter(pl.col("seed") == 0), "e", "w")
+    assert one == pytest.approx([0.1])  # no interval
+
+
+@pytest.mark.parametrize("seeds", [3, 6])  # without an interval of any time, and with one
+def test_a_loud_pair_is_not_overlooked_for_a_quiet_one_that_rises_more(seeds):
+    signs = [(-1) ** seed for seed in range(seeds)]
+    # From width 1 to 2 by .2, always; from width 4 to 8 by .15 on average, or a little off it.
+    curves = [[0.5, 0.7, 0.1, 0.25 + 0.2 * sign] for sign in signs]
+    assert effects.largest_rise(as_table(curves), "e", "w") == pytest.approx(
+        [0.15 + 0.2 * sign for sign in signs]
+    )
+
+
+def test_a_flat_curve_is_seldom_found_to_rise_and_one_that_rises_is():
+    rng, told = np.random.default_rng(0), {"below": 0.0, "interval": "fixed n"}
+
+    def found(curve, times):
+        curves = [curve + rng.standard_normal((5, 12)) for _ in range(times)]
+        rises = [effects.largest_rise(as_table(each), "e", "w", **told) for each in curves]
+        return [effect(rise, None, 0.0).verdict for rise in rises].count("does not hold")
+
+    assert found(np.zeros(12), times=12) == 0  # 6 with the pair of the largest mean
+    assert found(np.eye(12)[3] * 20, times=3) == 3
+
+
+def test_a_rise_is_found_by_a_quiet_pair_beside_a_loud_one():
+    signs = [(-1) ** seed for seed in range(10)]
+    # By .5 or .502 from width 1 to 2; by 0 from width 4 to 8, a little off it.
+    table = as_table([[0.5, 1 + 0.001 * (sign + 1), 0.1, 0.1 + sign] for sign in signs])
+    loud, quiet = ([float(sign) for sign in signs], [0.5 + 0.001 * (sign + 1) for sign in signs])
+    assert effects.largest_rise(table, "e", "w") == pytest.approx(loud)
+    assert effects.largest_rise(table, "e", "w", below=0.4) == pytest.approx(quiet)
+
+
+def test_an_effect_is_told_the_bound_and_the_interval_of_its_claim():
+    rise = {
+        "says": "rise",
+        "_target_": "tests.claims.test_verdicts.told",
+        "below": 0.25,
+    }
+    claim = {"number": 1, "claim": "c", "rule": "r", "source": {"_target_": "s"}, "effects": {"rise": rise}}
+    assert Claim.model_validate(claim).effects["rise"](None) == (0.25, "fixed n")
+    claim |= {"sequential": {"pilot": 3, "budget": 9}, "effects": {"rise": rise | {"smallest": 0.1}}}
+    assert Claim.model_validate(claim).effects["rise"](None) == (0.25, "any time")
+
+
+def told(table, below, interval):
+    return below, interval
 
 
 def test_picks_and_ranges():

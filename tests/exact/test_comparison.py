@@ -14,7 +14,7 @@ SMALL = {
     "catapult": {"seeds": 8, "width": 512},
     "deep_linear": {"seeds": 8, "times": [0.4, 0.8], "step": 1e-3},
     "kernel_convergence": {"seeds": 32, "widths": [16, 64, 256]},
-    "max_margin": {"seeds": 16, "steps": [100, 300]},
+    "max_margin": {"seeds": 16, "steps": [300, 1000]},
     "mei_montanari": {"seeds": 8, "dim": 150, "features_per_sample": [0.5, 1, 2], "curve": []},
     "ridge": {"seeds": 16, "n": 100, "ratios": [0.5, 1, 2], "curve": []},
     "ridgeless": {"seeds": 32, "n": 60, "ratios": [0.5, 0.9, 1.25, 2], "curve": []},
@@ -80,6 +80,7 @@ says: A coin
 source: by hand
 measured: {{_target_: tests.exact.test_comparison.coin, theory: {theory}}}
 seeds: 20
+shares: its tosses are of one coin
 x: toss
 xlabel: toss
 ylabel: heads
@@ -111,6 +112,7 @@ def test_the_command_writes_the_page_of_a_closed_form_of_ones_own(command, tmp_p
     assert "2 of 2 measurements are within three standard errors of theory" in output
     page = (tmp_path / "logs" / "theory" / "theory.md").read_text()
     assert "| toss 1 | 0.5 | 0.5 | 0.11 | +0.00 | agrees |" in page
+    assert "`coin`, by hand; 20 seeds; its tosses are of one coin." in page
     assert "theory.png" in page
     assert {path.name for path in (tmp_path / "logs" / "theory").iterdir()} == {
         *("theory.md", "theory.csv", "theory.png", "theory.pdf")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from yaml import YAMLError
 
@@ -51,6 +51,13 @@ class Prediction(Call):
     smallest: Annotated[float, Field(gt=0)] | None = None
     # Least and largest mean that there can be, where `possible_range` does not know them.
     range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    _interval: Kind = PrivateAttr("any time")  # of the claim
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Return the effect of a table; a function that picks by what is asked of it is told bound and interval."""
+        takes = inspect.signature(get_method(self.target)).parameters
+        told = {"below": self.below, "interval": self._interval}
+        return super().__call__(*arguments, **{key: told[key] for key in told if key in takes}, **more)
 
     @model_validator(mode="after")
     def _has_bounds(self) -> "Prediction":
@@ -98,6 +105,12 @@ class Claim(BaseModel, extra="forbid", strict=True):
         dict[str, Prediction], Field(min_length=1)
     ]  # such as those of overparam.claims.effects
     figure: Drawing | None = None  # of the table, above the effects, which are always drawn
+
+    @model_validator(mode="after")
+    def _tells_its_interval(self) -> "Claim":
+        for effect in self.effects.values():
+            effect._interval = self.interval
+        return self
 
     @model_validator(mode="after")
     def _is_decidable(self) -> "Claim":

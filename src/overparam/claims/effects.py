@@ -10,10 +10,13 @@ held-out data.
 import math
 from collections.abc import Mapping
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import polars as pl
+
+from overparam.claims.intervals import ALPHA, Kind, half_width, p_value
 
 PICKS = ("mean", "min", "max")
 LEAST = "least "
@@ -53,18 +56,64 @@ def difference_of_differences(
     return [a - b for a, b in pairs]
 
 
-def largest_rise(table: pl.DataFrame, value: str, along: str, of: Where | None = None) -> list[float]:
-    """Return for each seed value(b) - value(a), for those a < b of the column `along` whose mean over seeds is largest.
+def largest_rise(
+    table: pl.DataFrame,
+    value: str,
+    along: str,
+    of: Where | None = None,
+    below: float | None = None,
+    interval: Kind = "any time",
+) -> list[float]:
+    """Return for each seed value(b) - value(a), for those a < b of the column `along` that decide a rule.
 
-    Small if a curve falls all the way. Picked by the mean, for by seed the noise of each would count as a rise.
+    These are the pair whose rise has the largest upper 95% limit, so that a rule that holds for it holds for all: a
+    loud pair is not overlooked for a quiet one of a slightly larger mean. But a rule fails by the one pair that is the
+    farthest above its bound, in deviations, and only if it is so with Bonferroni's correction for all pairs; a pair
+    that is above without the correction is passed over for those that are not. By seed the noise of each would count
+    as a rise.
+
+    Verdicts of 2,000 simulated claims with 5, 10 and 20 seeds in %, at any time and by Student's interval; before: of
+    the pair with the largest mean.
+
+    - Flat curves of 12 points rise, bound 0: 0.1, 0.2, 0.0 and 1.8, 2.1, 1.6 (before 4.5, 3.4, 1.9 and 33, 44, 48).
+    - A bound of 1 holds, which is not so, for rises of 1 (deviation .2) and .9 (.6): 0.0, 0.0, 0.0 and 0.1, 0.3, 0.3
+      (before 0.2, 0.1, 0.1 and 0.9, 1.0, 1.1); with the loud one at the bound, 1 (.6) and .9 (.2): 0.0, 0.0, 0.0 and
+      0.2, 0.9, 1.5 (before 0.2, 0.6, 1.1 and 2.6, 5.5, 10.5).
+    - A rise of 1.5 (.2) beside .9 (.6), bound 1, is found: 20, 94, 100 and 73, 100, 100 (before 61, 100, 100 and 97,
+      100, 100): that is the price.
+
+    Args:
+        table: a claim's.
+        value: the column that rises.
+        along: the column it rises along.
+        of: which rows.
+        below: what the mean is claimed to be below; None: no rise is too large.
+        interval: the kind that decides; Student's too where there are too few seeds for one of any time.
     """
     places = _select(table, of or {})[along].unique().sort().to_list()
     if len(places) < 2:
         raise ValueError(f"a rise of {value} needs two values of {along} or more")
     curves = np.array([cell(table, value, {**(of or {}), along: place}) for place in places])
-    means = curves.mean(1)
-    a, b = max(combinations(range(len(places)), 2), key=lambda pair: means[pair[1]] - means[pair[0]])
-    return [float(rise) for rise in curves[b] - curves[a]]
+    rises = [(curves[b] - curves[a]).tolist() for a, b in combinations(range(len(places)), 2)]
+    kind: Kind = interval if math.isfinite(half_width(rises[0], interval)) else "fixed n"
+    limits = [_limits(rise, kind) for rise in rises]
+    largest = max(range(len(rises)), key=lambda pair: limits[pair][1])
+    if below is None or len(rises[0]) < 2:
+        return rises[largest]
+    above = {i: p_value(rise, below, kind) for i, rise in enumerate(rises) if fmean(rise) > below}
+    if above:
+        farthest = min(above, key=above.__getitem__)
+        if above[farthest] * len(rises) <= ALPHA:
+            return rises[farthest]
+    around = [i for i, (low, high) in enumerate(limits) if low <= below <= high]
+    if limits[largest][0] > below and around:
+        return rises[max(around, key=lambda pair: limits[pair][1])]
+    return rises[largest]
+
+
+def _limits(values: list[float], kind: Kind) -> tuple[float, float]:
+    half = half_width(values, kind) if len(values) > 1 else 0.0
+    return fmean(values) - half, fmean(values) + half
 
 
 def exponent(table: pl.DataFrame, value: str, against: str, of: Where | None = None) -> list[float]:

@@ -42,8 +42,10 @@ tests it: [statements.md](.github/docs/statements.md).
 
 An interval is Student's for a fixed number of seeds, or, where it says "any time", a confidence sequence (Wang &
 Ramdas 2024): seeds are added until it decides, which does not bias it, and the effects that do not hold are found by
-Holm's method, so that many effects do not fail a claim by chance. Older rules were judged without that; where it
-would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
+Holm's method, so that many effects do not fail a claim by chance. It is for effects that are about normal: of
+sequences that are looked at from 4 to 100 seeds it ever misses the mean in 2% of normal ones, in 12% of exponential and
+in 25% of lognormal ones, so ratios are taken as logarithms. Older rules were judged without that; where it would change
+their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
 before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a file beside
 the claim), and what varies over the seeds: an interval covers that, and nothing else, but where it says "and test
 samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) / m for the
@@ -82,7 +84,8 @@ def publish(out: Path, root: Path) -> Path:
     """Write the ledger in `out` to `root`, with figures, effects and run identities; return the page.
 
     A claim that was not judged in `out` by its present rule keeps its published entry; if that is by another rule, its
-    verdict becomes a replaced one, and the claim is to be rerun.
+    verdict becomes a replaced one, and the claim is to be rerun. What an entry says in words is what the claim's file
+    says today.
 
     Raises:
         ConfigError: if a claim of configs/claim/ was never judged, or over fewer seeds than it asks for, or its rule
@@ -103,7 +106,7 @@ def publish(out: Path, root: Path) -> Path:
         if not entry.effects:
             continue
         claim, figure, made = claims[entry.name], folder / entry.figure, out / entry.figure
-        is_new = entry.effects == judged.get(entry.name, entry).effects
+        is_new = entry.name in judged and judged[entry.name].digest == entry.digest
         table = read_table(made.with_suffix(".csv")) if is_new else None
         if table is not None:
             write_table(claim, table, figure.with_suffix(".csv"))
@@ -157,7 +160,7 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
         if entry is None:
             raise ConfigError(f"{name} was judged by another rule: judge it again")
         return replace(
-            entry,
+            _in_words_of(claim, entry),
             replaced=published.replaced if published else [],
             definition=entry.definition or claim.definition,  # the same, by its digest
             covers=entry.covers or (covers(claim, Setup(Path(), claim.first_seeds)) if entry.effects else ""),
@@ -165,8 +168,14 @@ def _entry(name: str, claim: Claim, judged: Entry | None, published: Entry | Non
     if claim.replaced is None:
         raise ConfigError(f"{name} has another rule than its published verdict: say why, in the key replaced")
     old = Replaced(published.verdict, published.effect_lines, claim.replaced)
-    entry = judged or _unjudged(name, claim)
+    entry = _in_words_of(claim, judged) if judged else _unjudged(name, claim)
     return replace(entry, replaced=[*published.replaced, *([old] if published.effects else [])])
+
+
+def _in_words_of(claim: Claim, entry: Entry) -> Entry:
+    """Return an entry by the claim's present rule with its present words: an old sentence does not come back."""
+    effects = [replace(effect, says=claim.effects[effect.name].says) for effect in entry.effects]
+    return replace(entry, number=claim.number, claim=claim.claim, rule=claim.rule, effects=effects)
 
 
 def _unjudged(name: str, claim: Claim) -> Entry:

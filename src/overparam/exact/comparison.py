@@ -34,6 +34,7 @@ class Entry(BaseModel, extra="forbid", strict=True):
     # `series`, `measured` (None where the theory alone is drawn) and `theory`.
     measured: dict[str, Any]
     seeds: Annotated[int, Field(ge=2)]  # 0 to seeds - 1
+    shares: str | None = None  # which places share draws, so that their residuals move together
     x: str  # column of the horizontal axis
     series: str | None = None  # column that tells curves apart
     log: Literal["", "x", "y", "xy"] = ""  # logarithmic axes

@@ -56,7 +56,9 @@ def write_page(
         f"![Closed forms and measurements]({figures[0].name})",
     ]
     for name, entry in entries.items():
-        text += ["", f"## {entry.says}", "", f"`{name}`, {entry.source}; {counted(entry.seeds, 'seed')}.", ""]
+        shares = f"; {entry.shares}" if entry.shares else ""
+        about = f"`{name}`, {entry.source}; {counted(entry.seeds, 'seed')}{shares}."
+        text += ["", f"## {entry.says}", "", about, ""]
         text += [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
         text += [f"| {' | '.join(row[key] for key in HEAD)} |" for row in said if row["entry"] == name]
     with whole(page) as file:

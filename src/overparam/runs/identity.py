@@ -81,6 +81,7 @@ NEUTRAL: dict[str, Any] = {
     "module._target_": "SupervisedModule",
     "loss.label_smoothing": 0,
     "data.resplit": False,
+    "measures.adaptive_sharpness.norm": 2,
 }
 
 TOP_LEVEL = {"seed", "loss", "clip_norm", "channels_last", "compile", "init_from", "continue_from"}
