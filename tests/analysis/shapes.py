@@ -154,6 +154,17 @@ SHAPES: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {
     "truth values and none": table(
         swept_over(model__bias=(True, False), clip_norm=(None, 1.0), model__width=WIDTHS)
     ),
+    "few and many seeds": table(
+        [{"model.width": w, "seeds": s} for w, s in ((4, 5), (8, 1), (16, 2), (32, 5), (64, 5))]
+    ),
+    "lists": table(swept_over(model__layers=("[8]", "[16]", "[128]"))),
+    "close numbers": table(
+        swept_over(optimizer__momentum=(0.9, 0.99, 0.999, 0.9999), model__width=(4, 8, 16, 32, 64))
+    ),
+    "names alone": table(
+        swept_over(**{f"model__{key}": ("a", "b") for key in ("act", "init", "kind", "norm", "skip")}),
+        seeds=1,
+    ),
 }
 
 

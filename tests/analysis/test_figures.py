@@ -1,10 +1,13 @@
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
 from fabricated import fabricate
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from overparam.analysis.axes import spaced_ticks
+from overparam.analysis.axes import half_way, scale, spaced_ticks, value_text
 from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
@@ -99,6 +102,18 @@ def test_a_heat_map_has_its_cells_where_the_runs_are(grid):
     assert np.ma.count_masked(np.ma.masked_invalid(z)) == 12  # no run, no colour
 
 
+def test_the_edges_of_cells_are_half_way_on_their_axis():
+    assert half_way([1, 2, 4]) == [0.5, 1.5, 3, 5]
+    np.testing.assert_allclose(half_way([0.01, 1, 100]), [0.001, 0.1, 10, 1000])
+    np.testing.assert_allclose(half_way([0, 1e-4, 1e-2, 1]), [-5e-5, 5e-5, 1e-3, 0.1, 10])
+
+
+def test_a_value_is_written_as_it_was_given():
+    values = (0.9, 0.999, 0.9999, 1e-12, 3e-7, 1e25, 2 / 3, 16, True, None, "[8, 16]")
+    wanted = ["0.9", "0.999", "0.9999", "1e-12", "3e-07", "1e+25", "0.667", "16", "true", "none", "[8, 16]"]
+    assert [value_text(value) for value in values] == wanted
+
+
 def test_a_regime_map_has_its_numbers_and_where_noise_is_fitted():
     rows = [
         {"width": w, "n": n, "noise": s, "cost": w * s, "train_error": 0.0 if w > n else 0.1}
@@ -155,3 +170,14 @@ def test_a_report_of_a_single_run_is_its_steps(tmp_path):
 def test_ticks_that_would_touch_are_left_out():
     assert spaced_ticks([1, 2, 3, 1000]) == [1, 2, 1000]
     assert spaced_ticks([1, 2, 3, 4]) == [1, 2, 3, 4]
+
+
+def test_long_round_numbers_do_not_touch():
+    figure = Figure(figsize=(3.5, 2.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlim(1200, 1_060_000)
+    scale(axes, "x", [1208, 1_050_000], ticks=False, room=0.05)
+    drawn(figure)
+    boxes = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+    assert len(boxes) > 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

@@ -167,6 +167,8 @@ def test_filters_choose_the_runs_of_figure_and_table(browser):
         ("status=failed", 1),
         ("nan", 1),  # the reason of a failure
         ("label_noise!=0 width<16", 4),
+        ("label noise != 0 width < 16", 4),
+        ("(.*", 0),
         ("test_error<=0.116", 3),
         ("nothing=1", 0),
         ("", 19),
@@ -285,11 +287,13 @@ def test_a_runs_command_is_copied(browser):
     click(browser, "#body .row:nth-child(4)")
     click(browser, "#compare td button")
     until(browser, lambda b: "copied" in text(b, "compare"))
+    click(browser, "#compare td button")  # again, while it says so
     browser.find_element("id", "typed").send_keys(Keys.CONTROL, "v")
     pasted = browser.find_element("id", "typed").get_property("value")
     keys = ("model.width", "data.label_noise", "seed")
     values = "return arguments[0].map(key => column(key)[chosenRuns()[0]])"
     wanted = zip(keys, browser.execute_script(values, keys), strict=True)
+    until(browser, lambda b: "copied" not in text(b, "compare"))
     words = shlex.split(pasted)
     assert words[:2] == ["python", "scripts/train.py"]
     assert [(key, float(value)) for key, value in (word.split("=") for word in words[2:])] == list(wanted)

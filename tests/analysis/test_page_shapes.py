@@ -15,7 +15,7 @@ from overparam.analysis.local_page import write_page
 from overparam.analysis.swept import swept
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
-from opened_page import errors, opened, text
+from opened_page import choose, errors, opened, text
 
 MORE = ("reason", "regime", "command", "git_commit", "git_dirty", "host", "device", "interpolation_step")
 DESCRIBED = """
@@ -92,7 +92,6 @@ def test_the_page_draws_what_the_figure_draws(page_of, name):
         assert_same_curves(panel.pop("curves"), other.pop("curves"))
         panel["thresholds"].sort()
         panel["title"] = title_of(panel["title"].split(", ")).replace("\n", " ")
-        other["title"] = other["title"].replace("True", "true").replace("False", "false")
     assert found == wanted
     above = browser.execute_script("return figure.above")
     for axes, shown in zip(drawn(name)["figure"].axes, above, strict=True):
@@ -136,6 +135,45 @@ def test_any_axis_is_laid_out_as_in_the_figures(page_of, name):
     assert browser.execute_script("return data.numeric") == [key for key in keys if is_number(runs, key)]
 
 
+def test_panels_stand_in_rows_where_the_grid_has_holes(driver, tmp_path):
+    holes = [(0.0, 1), (0.0, 2), (0.2, 2), (0.2, 3)]
+    for noise, depth in holes:
+        for width in (2, 4, 8, 16):
+            fabricate(tmp_path, width=width, noise=noise, **{"model.depth": depth})
+    runs = collect(tmp_path)
+    page = write_page(tmp_path / "index.html", "holes", runs, collect_steps(tmp_path), swept(runs))
+    browser = opened(driver, page)
+    browser.execute_script("document.getElementById('color').value = ''; redraw()")
+    titles = browser.execute_script("return figure.described.panels.map(p => p.title)")
+    assert titles[:2] == ["label noise 0, depth 1", "label noise 0.2, depth 1"]
+    assert browser.execute_script("return $('chart').style.getPropertyValue('--across')") == "2"
+
+
+def test_the_legend_has_no_cross_that_is_beyond_the_axis(page_of):
+    browser = page_of("some failed")
+    assert "all runs failed" in text(browser, "legend")
+    browser.execute_script(
+        "$('x').value = 'optimizer.lr'; $('typed').value = 'width!=8'; suggestX(); update()"
+    )
+    assert "all runs failed at learning rate 1e+25" in text(browser, "notes")
+    assert "all runs failed" not in text(browser, "legend")
+
+
+def test_a_band_reaches_no_point_of_fewer_than_three_seeds(page_of):
+    browser = page_of("few and many seeds")
+    parts = "return withIntervals(figure.described.lines[0].curves[0]).map(part => part.map(c => c.x))"
+    assert browser.execute_script(parts) == [[4], [32, 64]]
+
+
+def test_a_swept_null_is_none_wherever_a_run_is_told(page_of):
+    browser = page_of("truth values and none")
+    (run,) = browser.execute_script("return [column('clip_norm').indexOf(null)]")
+    assert "clip norm: none" in browser.execute_script("return describe(arguments[0])", run)
+    browser.execute_script("toggle([arguments[0]]); $('typed').value = 'none'; update()", run)
+    assert "clip normnone" in text(browser, "compare")
+    assert text(browser, "shown") == "36 of 72 runs shown"
+
+
 def test_over_a_size_lines_are_those_of_the_figure(page_of):
     browser = page_of("width x n x noise x lr")
     browser.execute_script("document.getElementById('x').value = 'params_per_sample'; suggestX(); redraw()")
@@ -171,6 +209,8 @@ def test_names_are_an_axis_that_nothing_is_joined_along(driver, tmp_path):
     ]
     assert browser.execute_script("return figure.described.isJoined") is False
     assert "optimizer.lr" not in browser.execute_script("return data.keys")
+    choose(browser, "heat", "step")
+    assert "a heat map needs numbers along x, and not optimizer" in text(browser, "notes")
 
 
 def test_a_single_run_is_its_training(driver, tmp_path):

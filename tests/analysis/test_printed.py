@@ -61,6 +61,26 @@ def test_a_setting_is_one_line_at_80_columns(capsys):
     assert all("±" in row[5] and row[6] == "3" for row in rows)
 
 
+def test_many_keys_and_long_names_leave_every_number_whole_at_80_columns(capsys):
+    six = {"model.depth": 1, "data.label_noise": 0.2, "optimizer.lr": 1e-5, "trainer.max_steps": 1000}
+    table = runs(seeds=3, **six, clip_norm=None, ece=0.5).with_columns(train_error_noisy=pl.lit(0.5))
+    keys = ["model.width", *six, "clip_norm"]
+    summary = over_seeds(table, keys, [*COLUMNS, "ece"]).with_columns(failed=pl.lit(1))
+    print_settings(summary, keys, ["ece"])
+    lines, (*heads, row, _) = shown(capsys)
+    assert len(heads) == 2  # words below each other
+    assert row[:6] == ["2", "1", "0.2", "1e-05", "1000", "none"]
+    assert row[-3:] == ["0.210 ± 0.025", "3", "1"]
+    assert any("more columns, in table.csv" in line for line in lines)
+    assert not any("…" in line for line in lines)
+    names = [f"a_very_long_name_of_an_augmentation_{end}" for end in ("of_one_kind", "of_another")]
+    table = pl.concat(runs(seeds=3).with_columns(pl.lit(name).alias("choices.kind")) for name in names)
+    keys = ["choices.kind", "model.width"]
+    print_settings(over_seeds(table, keys, COLUMNS), keys, [])
+    _, rows = shown(capsys)
+    assert len({row[0] for row in rows if row[0].startswith("a_very")}) == 2
+
+
 def test_two_seeds_have_no_interval_as_in_the_figures(capsys):
     settings(seeds=2)
     lines, (_, row, _) = shown(capsys)
@@ -110,7 +130,7 @@ def test_a_surface_is_summed_up_by_its_range(capsys):
     print_study(study(alpha=[-1.0, 0, 1, 2], test_error=[0.5, 0.25, 0.125, 0.5]), "landscape", ["test_error"])
     lines, rows = shown(capsys)
     assert rows == [
-        ["width", "test_error", "alpha", "rows"],
+        ["width", "test error", "alpha", "rows"],
         *([width, "0.125 to 0.5", "-1 to 2", "12"] for width in ("4", "16")),
     ]
     assert lines[-1] == "lowest to highest of 24 rows; all are in landscape.csv"

@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 import torch.nn.functional as F
 from fabricated import fabricate, rewrite_summary
@@ -9,7 +10,7 @@ from omegaconf import OmegaConf
 
 from overparam.analysis.collect import collect, collect_steps, measured
 from overparam.analysis.local_page import page_data
-from overparam.analysis.report import WANDB, figures, report, wandb_settings
+from overparam.analysis.report import WANDB, figures, report, wandb_settings, warnings
 from overparam.analysis.swept import swept
 from overparam.loggers.wandb import wandb_run
 from overparam.runs.state import record_failure
@@ -143,6 +144,18 @@ def test_warnings_are_printed_with_the_runs_they_are_of(sweep, capsys):
     report(sweep)
     printed = capsys.readouterr().out
     assert "warning of 2 of 6 runs: measure norms failed: no weights" in printed.replace("\n", "")
+
+
+def test_warnings_that_differ_in_numbers_alone_are_one_line():
+    said = [
+        "test error 0.943 is worse than chance (0.900)",
+        "test error 9.61e-1 is worse than chance (0.900)",
+    ]
+    table = pl.DataFrame({"warnings": [[said[0], "measure norms failed: no weights"], [said[1]], []]})
+    assert [*warnings(table)] == [
+        f"warning of 2 of 3 runs: such as {said[0]}",
+        "warning of 1 of 3 runs: measure norms failed: no weights",
+    ]
 
 
 def test_a_summary_from_before_has_its_warnings_under_their_old_name(sweep):

@@ -7,16 +7,18 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
-from shapes import SHAPES, drawn, swept_over, table
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
+from shapes import OPTIMIZERS, SHAPES, drawn, swept_over, table
 
+from overparam.analysis.figures import error_figure
 from overparam.analysis.report import figures
 from overparam.analysis.swept import swept
 
 PINNED = Path(__file__).with_name("shapes.txt")
-CATEGORIES = ("a category", "a model", "long names alone")
+CATEGORIES = ("a category", "a model", "long names alone", "lists", "names alone")
 SEEDS = {
     "one run": 1,
     "one seed": 1,
@@ -24,6 +26,8 @@ SEEDS = {
     "a model": 2,
     "two that differ in two": 1,
     "300 widths": 1,
+    "few and many seeds": "1 to 5",
+    "names alone": 1,
 }
 
 
@@ -86,6 +90,21 @@ def test_names_are_never_joined(name):
             assert all(line.get_linestyle() == "None" for axes in figure.axes for line in axes.lines), key
 
 
+def test_a_band_reaches_no_point_of_fewer_than_three_seeds():
+    for axes in drawn("few and many seeds")["figure"].axes:
+        bands = [c for c in axes.collections if isinstance(c, PolyCollection)]
+        reached = [{float(x) for x in path.vertices[:, 0]} for band in bands for path in band.get_paths()]
+        assert [places for places in reached if len(places) > 1] == [{32, 64}]
+        bars = [c for c in axes.collections if isinstance(c, LineCollection)]
+        assert {float(s[0, 0]) for bar in bars for s in bar.get_segments()} == {4}
+
+
+def test_names_have_a_legend_without_lines_and_are_told_apart_by_no_dashes():
+    figure = drawn("names alone")["figure"]
+    assert {handle.get_linestyle() for handle in figure.legends[0].legend_handles} == {"None"}
+    assert figure.get_suptitle().splitlines()[1].endswith("alone, of 2 values")
+
+
 @pytest.mark.parametrize("name", ["width x n x noise x lr", "some failed", "long names", "two seeds"])
 def test_nothing_lies_over_the_data(name):
     for key, figure in drawn(name).items():
@@ -128,6 +147,20 @@ def test_what_measures_add_is_drawn_against_the_first_axis():
     found = dict(figures(runs.with_columns(ece=runs["test_error"] / 2), steps, ["model.width"], "measured"))
     line = found["ece_vs_width"].axes[0].lines[0]
     np.testing.assert_allclose(2 * line.get_ydata(), found["figure"].axes[0].lines[0].get_ydata())
+
+
+def test_who_lacks_a_measure_is_not_in_its_legend():
+    runs, steps = table([{**o, "model.width": width} for o in OPTIMIZERS.values() for width in (2, 4, 8)])
+    own = pl.when(pl.col("choices.optimizer") == "adam").then("test_error")
+    found = dict(figures(runs.with_columns(ece=own), steps, swept(runs), "measured"))["ece_vs_width"]
+    said = {text.get_text() for legend in found.legends for text in legend.get_texts()}
+    assert said == {"adam", "interpolation threshold"}
+
+
+def test_hundreds_of_parameters_a_sample_are_written_as_such():
+    runs, _ = table([{"model.width": width, "data.n_train": 10} for width in (2, 16, 64)])
+    (above,) = error_figure(runs, "model.width", [], "many").axes[0].child_axes
+    assert [text.get_text() for text in above.get_xticklabels()] == ["15", "120", "480"]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def runs():
         for noise in (0.0, 0.2)
     ]
     found, steps = table(settings)
-    return derived(found.with_columns(ece=pl.col("test_error") / 2)), steps
+    found = found.with_columns(ece=pl.col("test_error") / 2, warnings=pl.lit(["slow"]))
+    return derived(found), steps
 
 
 def view(runs, **names):
@@ -64,6 +65,29 @@ def test_what_differs_between_seeds_is_a_cloud_of_points(runs):
     assert all(line.get_linestyle() == "None" for axes in figure.axes for line in axes.lines)
 
 
+def test_a_swept_key_comes_before_a_column_of_the_same_name():
+    found, steps = table([{"data.n_train": n} for n in (50, 100, 200)])
+    assert view((derived(found), steps), x="n_train")[1].axes[0].get_xlabel() == "training samples n"
+    (line, *_) = view((derived(found), steps), x="step", y="gap_error")[1].axes[0].lines
+    assert len(line.get_xdata()) > 5
+
+
+def test_what_follows_from_a_named_key_has_no_panels_of_its_own():
+    losses = [
+        {"choices.loss": name, "loss": name, "model.width": w} for name in ("mse", "auto") for w in WIDTHS
+    ]
+    found, steps = table(losses)
+    figure = view((derived(found), steps), color="loss")[1]
+    assert len(figure.axes) == 1
+    assert {"auto", "mse"} < {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_where_no_run_finished_there_is_nothing_to_draw():
+    found, steps = table([{"model.width": width, "failed": True} for width in (2, 4)])
+    with pytest.raises(ConfigError, match="no run finished"):
+        view((derived(found), steps))
+
+
 def test_steps_are_an_axis_and_two_columns_are_drawn_together(runs):
     name, figure = view(runs, x="step", y="test_error,train_error", facet="width", color="label_noise")
     assert name == "test_error_and_train_error_vs_step_by_label_noise_by_width"
@@ -74,10 +98,19 @@ def test_steps_are_an_axis_and_two_columns_are_drawn_together(runs):
     ("names", "message"),
     [
         ({"x": "widht"}, r"x=widht: no such column; did you mean width\?"),
-        ({"y": "ecee"}, r"y=ecee: no such column; did you mean ece\?"),
-        ({"y": "optimizer"}, "y=optimizer: no such column"),
-        ({"color": "optimiser"}, r"color=optimiser: no such column; did you mean optimizer\?"),
-        ({"facet": "test_error"}, "facet=test_error: no such column"),
+        ({"y": "ecee"}, r"y=ecee: no such measured number; did you mean ece\?"),
+        ({"y": "optimizer"}, "y=optimizer: no such measured number"),
+        ({"color": "optimiser"}, r"color=optimiser: no such swept key; did you mean optimizer\?"),
+        ({"facet": "test_error"}, "facet=test_error: no such swept key"),
+        ({"x": "status"}, "x=status: no such column"),
+        ({"x": "warnings"}, "x=warnings: no such column"),
+        ({"x": "test_error"}, "y=test_error: a column is drawn once, and not over itself"),
+        ({"y": "ece,ece"}, "y=ece,ece: a column is drawn once"),
+        ({"x": "width", "color": "width"}, "color=model.width: it is the x already"),
+        (
+            {"x": "label_noise", "color": "width", "facet": "width"},
+            "facet=model.width: it is the color already",
+        ),
         ({"y": "ece,ece,ece"}, "two columns at most"),
     ],
 )
@@ -91,11 +124,11 @@ def test_a_config_may_ask_for_figures(tmp_path, capsys):
         run = fabricate(tmp_path / "own", width=width)
         rewrite_summary(run, ece=width / 10)
         (run / "config.yaml").write_text(
-            "name: own\npaths: {}\nreport:\n- {x: width, y: ece}\n- {y: nothing}\n"
+            "name: own\npaths: {}\nreport:\n- {y: nothing}\n- {x: width, y: ece}\n"
         )
     files = report(tmp_path / "own")
     assert tmp_path / "own" / "report" / "views" / "ece_vs_width.png" in files
-    assert "report: y=nothing: no such column" in capsys.readouterr().out
+    assert "report: y=nothing: no such measured number" in capsys.readouterr().out
     assert draw_view(tmp_path / "own", View(y="ece"))[0].stem == "ece_vs_width"
 
 

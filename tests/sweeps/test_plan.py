@@ -122,3 +122,11 @@ def test_the_verdict_for_100_samples_and_10_outputs(params, verdict):
 )
 def test_short_numbers(value, text):
     assert short(value) == text
+
+
+def test_of_many_runs_the_first_are_printed_and_all_are_summed_up(command):
+    _, output, rows = command("-m", "model.width=range(2,8)", "seed=range(8)")
+    assert len(rows) == 48
+    assert sum(row["identity"] in output for row in rows) == 40
+    assert "and 8 more runs; plan.json=FILE writes all" in output
+    assert "48 runs, " in output

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from overparam.sweeps.sizes import CONTEXT, GPT3, NETWORKS, longest_path, size
+from overparam.sweeps.sizes import CONTEXT, GPT3, NETWORKS, Size, longest_path, show, size
 from tests.conftest import ROOT
 
 PARAMS = {
@@ -111,6 +111,27 @@ def test_the_command_prints_a_line_a_network(monkeypatch, capsys):
     (line,) = (line for line in output.splitlines() if "small" in line)
     assert line.split("│")[2].strip() == "6,516"
     assert "a multiply-add counts as two" in output
+
+
+def test_the_table_is_no_wider_than_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    show(
+        [
+            Size(
+                "GPT-3-like transformer",
+                174_604_259_328,
+                int(7.35e14),
+                int(6.98e11),
+                int(3.1e12),
+                385,
+                27_648,
+                49_152,
+            )
+        ]
+    )
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[0] in "┏┃│└"]
+    assert {len(line) for line in lines} == {80}
+    assert any("174,604,259,328│735T │698GB  │3.1TB   │385  │27,648    │49,152" in line for line in lines)
 
 
 def test_with_anything_else_it_is_refused_in_one_line(monkeypatch, capsys):

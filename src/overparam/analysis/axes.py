@@ -1,5 +1,6 @@
 """Axes for swept keys: names, scales, ticks, colours."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -63,10 +64,23 @@ def legend_text(key: str, value: Any) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as text for a tick or a legend; a config's null is "none"."""
+    """Return a value as text for a tick or a legend, as configs spell it; a config's null is "none".
+
+    Example:
+        >>> [value_text(value) for value in (0.9999, 1e-3, 2 / 3, 1e5, True, None)]
+        ['0.9999', '0.001', '0.667', '1e+05', 'true', 'none']
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return _number(value)
     return "none" if value is None else printable(str(value))
+
+
+def _number(value: float) -> str:
+    """Return a number with the digits it has, up to six; with three if it has more."""
+    texts = (f"{value:.{digits}g}" for digits in range(3, 7))
+    return next((text for text in texts if float(text) == value), f"{value:.3g}")
 
 
 def colors(values: Sequence[Any]) -> list[Any]:
@@ -115,13 +129,19 @@ def scale(axes: Axes, which: str, values: Sequence[float], ticks: bool = True, r
     if ticks:
         axis.set_major_locator(FixedLocator(spaced_ticks(values, room)))
     elif is_log(values):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 1000 else (1,)))
+        locator = LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 1000 else (1,))
+        if which == "x":  # beside each other long numbers touch
+            places = locator.tick_values(min(values), max(values))
+            inside = [place for place in places if min(values) <= place <= max(values)]
+            axis.set_major_locator(FixedLocator(spaced_ticks(inside, 2 * room)))
+        else:
+            axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def _tick(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1 or abs(value) >= 1e6 else f"{value:.6g}"
+    return _number(value) if abs(value) < 1 or abs(value) >= 1e6 else f"{value:.6g}"
 
 
 def spaced_ticks(values: Sequence[float], room: float = 0.06) -> list[float]:
@@ -141,6 +161,14 @@ def spaced_ticks(values: Sequence[float], room: float = 0.06) -> list[float]:
     return [ordered[i] for i in kept]
 
 
+def half_way(values: Sequence[float]) -> list[float]:
+    """Return the edges of cells around sorted values: half-way on the axis that suits them, one more than there are."""
+    at = [_place(value, values) for value in values]
+    first, last = (at[1] - at[0], at[-1] - at[-2]) if len(at) > 1 else (1, 1)
+    between = [(low + high) / 2 for low, high in itertools.pairwise(at)]
+    return [_value(place, values) for place in (at[0] - first / 2, *between, at[-1] + last / 2)]
+
+
 def _place(value: float, values: Sequence[float]) -> float:
     """Return where a value stands on the axis that suits `values`."""
     if is_log(values):
@@ -149,3 +177,13 @@ def _place(value: float, values: Sequence[float]) -> float:
         return value
     size = abs(value) / linear
     return math.copysign(size * 0.5 if size < 1 else 0.5 + math.log10(size), value)
+
+
+def _value(place: float, values: Sequence[float]) -> float:
+    """Return what stands at a place of the axis that suits `values`."""
+    if is_log(values):
+        return 10.0**place
+    if (linear := linear_part(values)) is None:
+        return place
+    size = abs(place)
+    return math.copysign(linear * (2 * size if size < 0.5 else 10 ** (size - 0.5)), place)

@@ -37,7 +37,8 @@ def seeds_text(table: pl.DataFrame, keys: list[str]) -> str:
     many = f"{low}" if low == high else f"{low} to {high}"
     if high < SEEDS_FOR_A_BAND:
         return f"mean over {many} seeds, each a dot"
-    return f"mean and 95% interval over {many} seeds"
+    few = f", below {SEEDS_FOR_A_BAND} each a dot" if low < SEEDS_FOR_A_BAND else ""
+    return f"mean and 95% interval over {many} seeds{few}"
 
 
 def interpolation_threshold(

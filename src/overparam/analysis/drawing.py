@@ -83,23 +83,26 @@ def draw_curve(
     if known.is_empty():
         return
     curve = over_seeds(known, [x], [column])
-    half = pl.when(pl.col("seeds") >= SEEDS_FOR_A_BAND).then(f"{column}_ci").fill_null(0)
+    # Below three seeds there is no interval: NaN, which no band reaches.
+    half = pl.when(pl.col("seeds") >= SEEDS_FOR_A_BAND).then(f"{column}_ci").fill_null(np.nan)
     mean, interval = curve[column].to_numpy(), curve.select(half).to_series().to_numpy()
     few = known.join(curve.filter(pl.col("seeds").is_between(2, SEEDS_FOR_A_BAND - 1)), on=x, how="semi")
-    if len(few) and len(curve) <= MOST_DOTS:
-        axes.scatter(few[x], few[column], s=10, color=style["color"], alpha=0.5, lw=0, label="_runs")
+    if len(few):
+        size = 10 if len(curve) <= MOST_DOTS else 3
+        axes.scatter(few[x], few[column], s=size, color=style["color"], alpha=0.5, lw=0, label="_runs")
     style = {"marker": "o", **style}
     if style.get("linestyle") == "none" or len(curve) == 1:
         points: dict[str, Any] = {**style, "ms": 5, "linestyle": "none", "lw": 0}
-        axes.errorbar(curve[x], mean, interval, capsize=3, elinewidth=1.2, **points)
+        axes.errorbar(curve[x], mean, np.nan_to_num(interval), capsize=3, elinewidth=1.2, **points)
         return
     places, inside = curve[x].to_numpy(), [gap for gap in gaps if curve[x][0] < gap < curve[x][-1]]
     if inside:
         at = np.searchsorted(places, inside)
         places = np.insert(places.astype(float), at, inside)
         mean, interval = np.insert(mean, at, np.nan), np.insert(interval, at, np.nan)
-        gone = np.pad(np.isnan(mean), 1, constant_values=True)
-        alone = gone[:-2] & ~gone[1:-1] & gone[2:]  # a band of one point is not seen
+    gone = np.pad(np.isnan(interval), 1, constant_values=True)
+    alone = gone[:-2] & ~gone[1:-1] & gone[2:]  # a band of one point is not seen
+    if alone.any():
         ends = (mean - interval)[alone], (mean + interval)[alone]
         axes.vlines(places[alone], *ends, color=style["color"], lw=1.2)
     axes.plot(

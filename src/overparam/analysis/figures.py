@@ -48,13 +48,19 @@ class Looks:
             return legend_text(key, value) + ("" if value in set(finished[key]) else " (failed)")
 
         for value, color in found.items() if layout.color else ():
-            looks.legend[said(str(layout.color), value)] = Line2D([], [], color=color, marker="o", ms=4)
+            handle = Line2D([], [], color=color, marker="o", ms=4, ls="-" if looks.is_joined else "none")
+            looks.legend[said(str(layout.color), value)] = handle
         for value, dash in dashes.items() if layout.dash else ():
             looks.legend[said(str(layout.dash), value)] = Line2D([], [], color=GREY, ls=dash)
         for index, name in enumerate(parts.values()) if len(parts) > 1 else ():
             style = looks.style(index, hues[0], next(iter(dashes))) | {"ms": 4}
             looks.legend[name] = Line2D([], [], **style | ({"color": GREY} if layout.color else {}))
         return looks
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether lines join points."""
+        return self.places is None and self.layout.is_joined
 
     def style(self, part: int, hue: Any, dash: Any) -> dict[str, Any]:
         """Return Matplotlib's style of the line of a part, a colour's value and a dash's value."""
@@ -70,7 +76,7 @@ class Looks:
             style |= {"lw": 0.7, "markerfacecolor": "white"}
         elif part:
             style |= {"lw": 1.2, "linestyle": "--", "markerfacecolor": "white"}
-        return style | ({} if self.places is None and self.layout.is_joined else {"linestyle": "none"})
+        return style | ({} if self.is_joined else {"linestyle": "none"})
 
     def lines(self, panel: pl.DataFrame) -> Iterator[tuple[Any, Any, pl.DataFrame]]:
         """Yield the values of colour and dash, and the runs, of each line of a panel."""
@@ -139,7 +145,9 @@ def curve_figure(
             axes.set_ylabel(ylabel)
     add_legend(figure, looks.legend)
     keys = [layout.x, *layout.rows, *filter(None, (layout.color, layout.columns, layout.dash))]
-    said = seeds_text(finished, keys) if len(finished) else "no run finished"
+    said = "no run finished"
+    if len(finished):
+        said = seeds_text(finished, keys) if layout.is_joined else "each point a run"
     beyond = ", ".join(legend_text(layout.x, value) for value in sorted(far))
     notes = [f"{title}: {said}", layout.note, f"all runs failed at {beyond}" if far else ""]
     figure.suptitle("\n".join(filter(None, notes)), fontsize=10)
@@ -241,7 +249,8 @@ def _parameter_axis(axes: Axes, table: pl.DataFrame, room: float) -> None:
         return
     top = axes.secondary_xaxis("top")
     shown = sizes.filter(pl.col(WIDTH).is_in(spaced_ticks(sizes[WIDTH].to_list(), room=room)))
-    top.set_xticks(shown[WIDTH].to_list(), [f"{value:.2g}" for value in shown["params_per_sample"]])
+    texts = [f"{float(f'{value:.2g}'):g}" for value in shown["params_per_sample"]]  # 120, and not 1.2e+02
+    top.set_xticks(shown[WIDTH].to_list(), texts)
     top.xaxis.set_minor_locator(NullLocator())
     top.set_xlabel("parameters per training sample, P/n", fontsize=8)
     top.tick_params(labelsize=8)

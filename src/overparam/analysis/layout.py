@@ -1,5 +1,6 @@
 """Which swept key is what in a figure: the axis, colours, panels, dashes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from overparam.analysis.axes import legend_text, spoken
+from overparam.analysis.drawing import is_number
 
 NOISE = "data.label_noise"
+NUMBERS = re.compile(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)")  # in a text
 MOST_COLORS = 7  # that a reader tells apart
 MOST_PANELS, MOST_COLUMNS, MOST_ROWS, MOST_DASHES, MOST_LINES = 12, 4, 3, 3, 9  # columns where there are rows
 
@@ -100,7 +103,7 @@ def lay_out(
         if np.prod([counts[row] for row in (*rows, key)]) <= most_rows:
             rows.append(key)
             left.remove(key)
-    if "dash" in roles:
+    if "dash" in roles and is_number(table, x):  # between names there are no lines to dash
         lines = min(counts[color], MOST_COLORS) if color else 1
         fits = [key for key in left if counts[key] <= min(MOST_DASHES, MOST_LINES // lines)]
         dash = fits[0] if fits else None
@@ -113,13 +116,19 @@ def lay_out(
 
 def _fullest(table: pl.DataFrame, key: str) -> Any:
     """Return the value that most runs have; of several the last."""
-    counts = table[key].value_counts().sort("count", key, nulls_last=True)
-    return counts[key][-1]
+    counts = dict(table[key].value_counts().iter_rows())
+    return max(reversed(levels(table, key)), key=counts.__getitem__)
 
 
 def levels(table: pl.DataFrame, key: str) -> list[Any]:
-    """Return the values of a column, sorted, null last."""
-    return table[key].unique().sort(nulls_last=True).to_list()
+    """Return the values of a column, sorted, null last; the numbers in texts count as numbers."""
+    return sorted(table[key].unique(), key=_place)
+
+
+def _place(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, str):
+        return value is None, value or 0
+    return False, [float(part) if i % 2 else part for i, part in enumerate(NUMBERS.split(value))], value
 
 
 def settings(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[list[str], pl.DataFrame]]:
@@ -127,9 +136,10 @@ def settings(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[list[st
     if not keys:
         yield [], table
         return
-    groups = table.sort(keys, nulls_last=True).partition_by(keys, as_dict=True, maintain_order=True)
-    for values, group in groups.items():
-        yield [legend_text(key, value) for key, value in zip(keys, values, strict=True)], group
+    groups = table.partition_by(keys, as_dict=True, maintain_order=True)
+    for values in sorted(groups, key=lambda values: [_place(value) for value in values]):
+        said = [legend_text(key, value) for key, value in zip(keys, values, strict=True)]
+        yield said, groups[values]
 
 
 def evenly_spaced(items: list[Any], most: int) -> list[Any]:

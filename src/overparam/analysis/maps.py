@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from overparam.analysis.axes import SEQUENTIAL, colors, is_log, label, scale, title_of
+from overparam.analysis.axes import SEQUENTIAL, colors, half_way, label, scale, title_of
 from overparam.analysis.curves import seeds_text
 from overparam.analysis.drawing import MOST_DOTS
 from overparam.analysis.figures import quantity_name
@@ -42,7 +42,7 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
     top = max(_color_limit(ys, z, is_step) for row in grids for z in row)
     for (texts, _), row, pair in zip(rows, grids, panels, strict=True):
         for part, z, axes in zip(PARTS, row, pair, strict=True):
-            edges = _edges(xs), _edges(ys)
+            edges = half_way(xs), half_way(ys)
             mesh = axes.pcolormesh(*edges, z, cmap=SEQUENTIAL, vmin=0, vmax=top, rasterized=True)
             scale(axes, "x", xs, ticks=len(xs) <= MOST_DOTS, room=0.1)
             scale(axes, "y", ys, ticks=not is_step and len(ys) <= MOST_DOTS)
@@ -55,9 +55,7 @@ def heat_map(table: pl.DataFrame, x: str, y: str, others: list[str], title: str)
         axes.set_xlabel(label(x))
     for axes in panels[:, 0]:
         axes.set_ylabel(label(y))
-    seeds = (
-        seeds_text(shown, [x, y, *layout.rows]).replace(" and 95% interval", "").replace(", each a dot", "")
-    )
+    seeds = seeds_text(shown, [x, y, *layout.rows]).partition(",")[0].replace(" and 95% interval", "")
     said = f"{title}: {seeds}; white line: train error {EPSILON}"
     figure.suptitle("\n".join(filter(None, (said, layout.note))), fontsize=10)
     return figure
@@ -108,16 +106,6 @@ def _color_limit(ys: list[float], z: np.ndarray, is_step: bool) -> float:
     The chance level of the first steps would leave no colours for the rest.
     """
     return float(np.nanquantile(z[np.asarray(ys) >= ys[-1] / 10], 0.95) if is_step else np.nanmax(z)) or 1.0
-
-
-def _edges(values: list[float]) -> np.ndarray:
-    """Return the edges [N+1] of cells around sorted `values` [N]: half-way on the axis."""
-    points = np.log(values) if is_log(values) else np.asarray(values, dtype=float)
-    steps = np.diff(points) / 2 if len(points) > 1 else np.array([0.5])
-    edges = np.concatenate(
-        [[points[0] - steps[0]], points[:-1] + steps[: len(points) - 1], [points[-1] + steps[-1]]]
-    )
-    return np.exp(edges) if is_log(values) else edges
 
 
 def _contour(axes: Axes, xs: list[float], ys: list[float], train_error: np.ndarray) -> None:

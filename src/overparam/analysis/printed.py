@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from overparam.analysis.axes import spoken, value_text
+from overparam.analysis.axes import shortened, spoken, value_text
 from overparam.analysis.curves import SEEDS_FOR_A_BAND, over_seeds
 from overparam.analysis.swept import swept
 from overparam.errors import counted, printable
@@ -25,7 +25,7 @@ class Column:
 
     head: str
     cells: Sequence[str]
-    is_needed: bool = True  # else it is left out where there is no room
+    spare: int = 0  # 2: left out where there is no room; 1: where narrow columns make none; 0: never
 
 
 def print_settings(summary: pl.DataFrame, keys: Sequence[str], more: Sequence[str]) -> None:
@@ -42,11 +42,11 @@ def print_settings(summary: pl.DataFrame, keys: Sequence[str], more: Sequence[st
     fitted = [None if value is None else 1 - value for value in shown["train_error_noisy"]]
     columns = [Column(spoken(key), [value_text(value) for value in shown[key]]) for key in keys]
     columns += [
-        Column("P/n", _numbers(shown["params_per_sample"], "{:.2f}")),
-        Column("train error", _numbers(shown["train_error"], "{:.3f}")),
-        Column("noise fitted", _numbers(fitted, "{:.2f}")),
+        Column("P/n", _numbers(shown["params_per_sample"], "{:.2f}"), spare=1),
+        Column("train error", _numbers(shown["train_error"], "{:.3f}"), spare=1),
+        Column("noise fitted", _numbers(fitted, "{:.2f}"), spare=1),
         Column("test error", errors),
-        *(Column(key.replace("_", " "), _numbers(shown[key]), is_needed=False) for key in more),
+        *(Column(spoken(key), _numbers(shown[key]), spare=2) for key in more),
     ]
     last = ["seeds", *(name for name in ("failed", "code") if name in summary.columns)]
     columns += [Column(key, _numbers(shown[key], "{}")) for key in last]
@@ -78,9 +78,10 @@ def print_study(table: pl.DataFrame, name: str, first: Sequence[str] = ()) -> No
     groups = [group for _, group in alike]
     found = [[_told(group[column], is_repeated, of_pairs) for group in groups] for column in numbers]
     columns = [Column(spoken(key), [value_text(group[key][0]) for group in groups]) for key in keys]
-    columns += [Column(key, [value_text(group[key][0]) for group in groups]) for key in words]
+    columns += [Column(spoken(key), [value_text(group[key][0]) for group in groups]) for key in words]
     columns += [
-        Column(key, texts, is_needed=key in numbers[:1]) for key, texts in zip(numbers, found, strict=True)
+        Column(spoken(key), texts, spare=0 if key in numbers[:1] else 2)
+        for key, texts in zip(numbers, found, strict=True)
     ]
     if len(groups) < len(table):
         columns.append(Column("rows", [str(len(group)) for group in groups]))
@@ -93,7 +94,7 @@ def print_study(table: pl.DataFrame, name: str, first: Sequence[str] = ()) -> No
 
 
 def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> None:
-    """Print columns, but those that are empty, and those that are not needed and find no room.
+    """Print columns, but those that are empty, and those that can be spared and find no room.
 
     Args:
         columns: in their order.
@@ -103,12 +104,14 @@ def print_columns(columns: Sequence[Column], where: str, left_out: int = 0) -> N
     console = Console()
     given = [column for column in columns if any(column.cells)]
     kept = list(given)
-    while _width(console, kept) > console.width:
-        spare = [place for place, column in enumerate(kept) if not column.is_needed]
-        if not spare:
+    for spare, narrow in ((2, 0), (None, 1), (1, 2)):
+        while (is_wide := _width(console, kept, narrow) > console.width) and any(
+            column.spare == spare for column in kept
+        ):
+            del kept[max(place for place, column in enumerate(kept) if column.spare == spare)]
+        if not is_wide:
             break
-        del kept[spare[-1]]
-    console.print(_table(kept, is_tight=_width(console, kept) > console.width))
+    console.print(_table(kept, narrow))
     cut = {"row": left_out, "column": len(given) - len(kept)}
     if left := [counted(count, f"more {name}") for name, count in cut.items() if count > 0]:
         print(f"and {' and '.join(left)}, in {where}")
@@ -128,17 +131,20 @@ def with_interval(mean: float | None, half_width: float | None, seeds: int) -> s
     )
 
 
-def _table(columns: Sequence[Column], is_tight: bool = False) -> Table:
-    table = Table(padding=(0, 0 if is_tight else 1, 0, 1))
+def _table(columns: Sequence[Column], narrow: int) -> Table:
+    """Return a table; 1: without room beside its texts; 2: also with a word a line in heads, and long texts cut."""
+    table = Table(padding=(0, 0 if narrow else 1, 0, 1))
     for column in columns:
-        table.add_column(Text(printable(column.head)))
+        head = printable(column.head)
+        table.add_column(Text(head.replace(" ", "\n") if narrow > 1 else head), no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        texts = map(printable, row)
+        table.add_row(*(Text(shortened(text) if narrow > 1 else text) for text in texts))
     return table
 
 
-def _width(console: Console, columns: Sequence[Column]) -> int:
-    return console.measure(_table(columns), options=console.options.update(width=9999)).maximum
+def _width(console: Console, columns: Sequence[Column], narrow: int) -> int:
+    return console.measure(_table(columns, narrow), options=console.options.update(width=9999)).maximum
 
 
 def _numbers(values: Sequence[float | None] | pl.Series, form: str = "") -> list[str]:
@@ -161,4 +167,4 @@ def _told(values: pl.Series, is_repeated: bool, of_pairs: bool) -> str:
 
 
 def _cut(column: Column) -> Column:
-    return Column(column.head, column.cells[:MOST_ROWS], column.is_needed)
+    return Column(column.head, column.cells[:MOST_ROWS], column.spare)

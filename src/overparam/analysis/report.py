@@ -83,12 +83,8 @@ def _report(folder: Path) -> list[Path]:
     print_settings(summary, keys, more)
     if several:
         Console().print(several, highlight=False, soft_wrap=True, markup=False)
-    for warning, count in (
-        table["warnings"].explode().drop_nulls().value_counts(sort=True).head(5).iter_rows()
-    ):
-        Console().print(
-            Text(printable(f"warning of {count} of {counted(len(table), 'run')}: {warning}")), soft_wrap=True
-        )
+    for line in warnings(table):
+        Console().print(Text(printable(line)), soft_wrap=True)
     for name, figure in figures(configured, steps, keys, folder.name):
         files += save(figure, out / name)
     drawn = (path for pattern in ("*_vs_*.p??", "error_over_*.p??") for path in out.glob(pattern))
@@ -110,6 +106,18 @@ def _report(folder: Path) -> list[Path]:
         if file.name in ("figure.png", "index.html"):
             Console().print(Text(printable(str(file))), soft_wrap=True)
     return files
+
+
+def warnings(table: pl.DataFrame) -> Iterator[str]:
+    """Yield the commonest warnings of runs in a line each; those that differ in their numbers alone are one."""
+    found = table.select(pl.col("warnings").explode()).drop_nulls()
+    alike = pl.col("warnings").str.replace_all(r"\d[\d.]*(e[+-]?\d+)?", "#")
+    groups = found.group_by(alike.alias("kind"), maintain_order=True).agg(
+        pl.len(), pl.col("warnings").first(), several=pl.col("warnings").n_unique() > 1
+    )
+    for _, count, warning, several in groups.sort("len", descending=True).head(5).iter_rows():
+        such = "such as " if several else ""
+        yield f"warning of {count} of {counted(len(table), 'run')}: {such}{warning}"
 
 
 def draw_view(folder: Path, view: View) -> list[Path]:
@@ -136,12 +144,22 @@ def _views(folder: Path, runs: pl.DataFrame, steps: pl.DataFrame, keys: list[str
     with suppress(Exception):  # YAML and OmegaConf have many for a file that is damaged
         config = OmegaConf.to_container(OmegaConf.load(newest)) if newest else {}
     try:
-        for view in views_of(config.get("report") if isinstance(config, dict) else None):
-            name, figure = view_figure(derived(runs), steps, keys, view, folder.name)
-            files += save(figure, folder / REPORT / VIEWS / name)
+        views = views_of(config.get("report") if isinstance(config, dict) else None)
     except ConfigError as error:
-        Console().print(Text(f"report: {printable(str(error))}"), soft_wrap=True)
+        views = []
+        _say(error)
+    for view in views:
+        try:
+            name, figure = view_figure(derived(runs), steps, keys, view, folder.name)
+        except ConfigError as error:
+            _say(error)
+            continue
+        files += save(figure, folder / REPORT / VIEWS / name)
     return files
+
+
+def _say(error: ConfigError) -> None:
+    Console().print(Text(f"report: {printable(str(error))}"), soft_wrap=True)
 
 
 def with_failed(summary: pl.DataFrame, runs: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
@@ -266,9 +284,9 @@ def _more_figures(runs: pl.DataFrame, x: str, keys: list[str], title: str) -> It
     found = [column for column in ("noise_fitted", "val_error") if not table[column].is_null().all()]
     for column in ["gap_error", *found, *measured(runs)[:MOST_MEASURES]]:
         name = f"{short_name(column)}_vs_{short_name(x)}"
-        shown = table
+        shown = table.filter((pl.col("status") != "finished") | pl.col(column).is_not_null())
         if column == "noise_fitted" and NOISE in keys:
-            shown = table.filter(pl.col(NOISE) > 0)
+            shown = shown.filter(pl.col(NOISE) > 0)
         layout = lay_out(shown, x, keys)
         yield name, curve_figure(shown, layout, {column: spoken(column)}, title, label(column))
 

@@ -35,24 +35,39 @@ def view_figure(
         ConfigError: if there is no such column.
     """
     first = next((key for key in keys if is_number(runs, key)), keys[0] if keys else STEP)
-    x = _column("x", view.x, [*runs.columns, STEP]) if view.x else first
+    along = [key for key in runs.columns if not runs[key].dtype.is_nested() and key != "status"]
+    x = _column("x", view.x, [*along, STEP], keys) if view.x else first
     table = runs
     if x == STEP:
         configured = [key for key in runs.columns if is_config_key(key)]
         table = steps.join(runs.select("identity", "status", *configured), on="identity")
-        table = table.filter(pl.col(STEP) > 0)
+        table = derived(table.filter(pl.col(STEP) > 0))
     numbers = [
         key for key in table.columns if table[key].dtype.is_numeric() and table[key].null_count() < len(table)
     ]
     measured = [key for key in numbers if not is_config_key(key)]
+    if (runs["status"] != "finished").all():
+        raise ConfigError("no run finished, so there is nothing to draw")
     ys = [_column("y", name.strip(), measured) for name in (view.y or "test_error").split(",")]
     if len(ys) > 2:
         raise ConfigError(f"y={view.y}: two columns at most in a figure")
+    if len({x, *ys}) <= len(ys):
+        raise ConfigError(f"y={view.y or ys[0]}: a column is drawn once, and not over itself")
     settable = [key for key in table.columns if is_config_key(key)]
     color, facet = (
-        _column(role, name, settable) if name else None
+        _column(role, name, settable, keys) if name else None
         for role, name in (("color", view.color), ("facet", view.facet))
     )
+    for named in filter(None, (color, facet)):  # what follows from it needs no colours or panels of its own
+        keys = [
+            key
+            for key in keys
+            if key in (x, named) or table.select(named, key).n_unique() > table[named].n_unique()
+        ]
+    taken = {x: "x"}
+    for role, key in (("color", color), ("facet", facet)):
+        if key and taken.setdefault(key, role) != role:
+            raise ConfigError(f"{role}={key}: it is the {taken[key]} already")
     table = table.filter((pl.col("status") != "finished") | pl.any_horizontal(pl.col(ys).is_not_null()))
     layout = _layout(table, x, keys, color, facet)
     parts = {y: spoken(y) for y in ys}
@@ -65,7 +80,9 @@ def view_figure(
 
 
 def derived(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the runs with the generalization gap, and the share of wrong labels that was fitted."""
+    """Return runs, or evaluations, with the generalization gap, and the share of wrong labels that was fitted."""
+    if "train_error_noisy" not in runs.columns:
+        runs = runs.with_columns(train_error_noisy=pl.lit(None, dtype=pl.Float64))
     return runs.with_columns(
         gap_error=pl.col("test_error") - pl.col("train_error"), noise_fitted=1 - pl.col("train_error_noisy")
     )
@@ -90,20 +107,22 @@ def _layout(table: pl.DataFrame, x: str, keys: list[str], color: str | None, fac
         raise ConfigError(f"x={x}: no finished run has a value")
     settings = finished.select(keys).n_unique() if keys else 1
     if finished.select(*keys, x).n_unique() > settings:  # it differs between seeds: points, not a line
-        return replace(lay_out(finished, x, series, color, facet), is_joined=False)
+        roles = ("columns", "color", "rows")  # points have no dashes
+        return replace(lay_out(finished, x, series, color, facet, roles), is_joined=False)
     along = replaced_key(finished, [key for key in keys if key not in (color, facet)], x)
     return lay_out(finished, x, [key for key in series if key != along], color, facet)
 
 
-def _column(role: str, name: str, known: Sequence[str]) -> str:
-    """Return the column that is meant by its name, or by the last part of a dotted one."""
-    if name in known:
+def _column(role: str, name: str, known: Sequence[str], keys: Sequence[str] = ()) -> str:
+    """Return the column that is meant by its name, or by the last part of a dotted one; of `keys`, which were swept."""
+    if name in known and name not in map(short_name, keys):
         return name
-    ends = [key for key in known if short_name(key) == name]
+    ends = [key for key in known if short_name(key) == name and (name not in known or key in keys)]
     if len(ends) > 1:  # a group's choice says more than its class
         ends = [key for key in ends if key.startswith(f"{CHOICES}.")] or ends
     if len(ends) == 1:
         return ends[0]
     if ends:
         raise ConfigError(f"{role}={name} may be {' or '.join(ends)}: give the whole name")
-    raise ConfigError(f"{role}={name}: no such column{did_you_mean(name, [*known, *map(short_name, known)])}")
+    what = "measured number" if role == "y" else "swept key" if role in ("color", "facet") else "column"
+    raise ConfigError(f"{role}={name}: no such {what}{did_you_mean(name, [*known, *map(short_name, known)])}")

@@ -18,6 +18,7 @@ from overparam.runs.summary import whole
 from overparam.sweeps.price import device_of, price, trial_runs, tried
 from overparam.training.build import Parts, assemble, resolve
 
+MOST_ROWS = 40  # that are printed
 UNITS = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -107,11 +108,11 @@ def threshold_verdict(rows: Sequence[Row]) -> str:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the rows, their sums, and the verdict on the threshold."""
+    """Print the first rows, the sums of all, and the verdict on the threshold."""
     table = Table("identity", *("P", "P/n", "P/(nK)", "FLOPs/step", "memory", "steps"))
     for column in table.columns:
         column.no_wrap = True
-    for row in rows:
+    for row in rows[:MOST_ROWS]:
         table.add_row(
             row.identity,
             f"{row.params:,}",
@@ -127,6 +128,8 @@ def show(rows: Sequence[Row]) -> None:
         console.width, console.measure(table, options=console.options.update(width=9999)).maximum
     )
     console.print(table)
+    if len(rows) > MOST_ROWS:
+        console.print(f"and {counted(len(rows) - MOST_ROWS, 'more run')}; plan.json=FILE writes all")
     total = sum(row.flops_per_step * row.steps for row in rows)
     largest = max(row.memory_bytes for row in rows)
     console.print(

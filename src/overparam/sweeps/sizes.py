@@ -18,6 +18,7 @@ from overparam.sweeps.plan import short
 WEIGHTED = (nn.Conv2d, nn.Linear)
 IMAGE = (3, 224, 224)
 CONTEXT = 2048  # tokens
+WIDE = 105  # columns of a terminal that has room beside the numbers
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,17 @@ def longest_path(net: nn.Module) -> list[nn.Module]:
 
 def show(sizes: list[Size]) -> None:
     """Print the sizes as one table, and what its columns mean."""
-    table = Table("network", *("P", "FLOPs", "weights", "training", "depth", "mean width", "widest"))
-    for column in table.columns:
+    console = Console(soft_wrap=True, highlight=False)
+    heads = ("network", "P", "FLOPs", "weights", "training", "depth", "mean width", "widest")
+    table = Table(*heads, padding=(0, int(console.width >= WIDE)))
+    for column in table.columns[1:]:
         column.no_wrap = True
     for row in sizes:
         memory = [short(value) + "B" for value in (row.weights_bytes, row.training_bytes)]
         widths = (str(row.depth), f"{row.mean_width:,.0f}", f"{row.most_width:,}")
         table.add_row(row.name, f"{row.params:,}", short(row.flops), *memory, *widths)
-    console = Console(soft_wrap=True, highlight=False)
-    console.width = max(
-        console.width, console.measure(table, options=console.options.update(width=9999)).maximum
-    )
+    wide = console.options.update(width=9999)
+    console.width = max(console.width, console.measure(table, options=wide).minimum)
     console.print(table)
     console.print(
         "FLOPs: a forward pass of one sample, an image of 224x224 pixels or 2048 tokens; a multiply-add counts as two\n"

@@ -46,10 +46,10 @@ function compare() {
   $("hint").hidden = runs.length > 0;
   $("clear").hidden = !runs.length;
   const keys = [...new Set(["status", "reason", ...data.keys, "seed", ...data.table.filter((k) => k !== "identity")])];
-  const known = keys.filter((k) => column(k) && runs.some((i) => column(k)[i] !== null));
+  const known = keys.filter((k) => column(k) && runs.some((i) => cellText(k, i)));
   const isSame = (key) => runs.every((i) => column(key)[i] === column(key)[runs[0]]);
   const line = (key) => {
-    const cells = runs.map((i) => element("td", { textContent: text(column(key)[i]) }));
+    const cells = runs.map((i) => element("td", { textContent: cellText(key, i) }));
     return element(
       "tr",
       { className: isSame(key) ? "same" : "" },
@@ -102,9 +102,9 @@ async function copy(said, button) {
     document.execCommand("copy");
     area.remove();
   }
-  const before = button.textContent;
+  button.dataset.said ??= button.textContent; // else it stays "copied" if that is asked for again at once
   button.textContent = "copied";
   setTimeout(() => {
-    button.textContent = before;
+    button.textContent = button.dataset.said;
   }, 1200);
 }

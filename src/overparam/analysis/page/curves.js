@@ -43,7 +43,8 @@ function describeCurves(runs, layout, parts, seedsSaid = seedsText) {
   const beyond = lines.flatMap((l) => l.failed).filter((f) => !(f.x >= low && f.x <= high));
   const far = [...new Set(beyond.map((f) => f.value))].sort(ordered).map((v) => legendText(x, v));
   const keys = [x, ...layout.rows, color, layout.columns, dash].filter((k) => k && k !== STEP);
-  const said = whatIsMissing(drawn, finished, x, along) || seedsSaid(keys, finished);
+  const seeds = () => seedsSaid(keys, finished).split(x === STEP ? "," : "\n")[0]; // over steps runs are no dots
+  const said = whatIsMissing(drawn, finished, x, along) || (layout.isJoined ? seeds() : "each point a run");
   const notes = [said, noteOf(layout), far.length ? `all runs failed at ${far.join(", ")}` : ""].filter(Boolean);
   const isJoined = !places && layout.isJoined;
   return { layout, parts, panels, lines, places, along, low, high, hues, dashes, colors, finished, notes, isJoined };
@@ -87,10 +88,11 @@ function seedsText(keys, runs) {
   const many = low === high ? `${low}` : `${low} to ${high}`;
   if (high === 1) return "one seed";
   if (high < data.rules.seedsForABand) return `mean over ${many} seeds, each a dot`;
-  return `mean and 95% interval over ${many} seeds`;
+  const few = low < data.rules.seedsForABand ? `, below ${data.rules.seedsForABand} each a dot` : "";
+  return `mean and 95% interval over ${many} seeds${few}`;
 }
 
-const meansText = (keys, runs) => seedsText(keys, runs).replace(" and 95% interval", "").replace(", each a dot", "");
+const meansText = (keys, runs) => seedsText(keys, runs).split(",")[0].replace(" and 95% interval", "");
 
 // The smallest x from which on the training error stays small; along n the largest up to which it is.
 function thresholdOf(runs, x) {
@@ -101,7 +103,7 @@ function thresholdOf(runs, x) {
 }
 
 // What the legend says: the colour and the form of a mark, if it has them, and the text beside it.
-function legendOf({ layout, lines, parts, hues, dashes, colors, finished, isJoined }) {
+function legendOf({ layout, lines, parts, hues, dashes, colors, finished, isJoined, low, high }) {
   const items = [],
     { color, dash } = layout;
   const shapes = isJoined ? DASH_NAMES : ["dot", "ring"];
@@ -122,6 +124,6 @@ function legendOf({ layout, lines, parts, hues, dashes, colors, finished, isJoin
   if (lines.some((l) => l.threshold !== null))
     items.push({ dash: "upright", said: `interpolation threshold: train error ${data.rules.epsilon}` });
   if (lines.some((l) => l.theory.length)) items.push({ dash: "dash-dot", said: "theory" });
-  if (lines.some((l) => l.failed.length)) items.push({ said: "× all runs failed" });
+  if (lines.some((l) => l.failed.some((f) => f.x >= low && f.x <= high))) items.push({ said: "× all runs failed" });
   return items;
 }

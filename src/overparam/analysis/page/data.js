@@ -47,8 +47,17 @@ function shortened(s, most = 30) {
   return s.length <= most ? s : `${s.slice(0, most / 2)}…${s.slice(1 - most / 2)}`;
 }
 
+// A value as it was given, of a number up to six digits; three if it has more.
 function valueText(v) {
-  return v === null ? "none" : typeof v === "number" ? number(v, 3) : text(v);
+  if (v === null) return "none";
+  if (typeof v !== "number") return text(v);
+  return number(v, [3, 4, 5, 6].find((digits) => Number(v.toPrecision(digits)) === v) ?? 3);
+}
+
+// What a run has in a column: of what was swept nothing is "none", and not missing.
+function cellText(key, run) {
+  const v = column(key)[run];
+  return v === null && data.keys.includes(key) && isKnown(run) ? "none" : text(v);
 }
 
 // "label noise 0.2"; of a group, or a column of names, the name alone.
@@ -58,7 +67,21 @@ function legendText(key, v) {
   return (isName ? "" : `${spoken(key)} `) + shortened(valueText(v));
 }
 
+const NUMBERS = /(\d+(?:\.\d+)?(?:e[+-]?\d+)?)/, // in a text
+  split = new Map();
+
+function parts(said) {
+  if (!split.has(said)) split.set(said, said.split(NUMBERS).map((part, i) => (i % 2 ? Number(part) : part)));
+  return split.get(said);
+}
+
+// Null last; the numbers in texts count as numbers.
 function ordered(a, b) {
+  if (typeof a === "string" && typeof b === "string") {
+    const other = parts(b),
+      at = parts(a).findIndex((part, i) => part !== other[i]);
+    if (at >= 0 && at < other.length) return parts(a)[at] < other[at] ? -1 : 1;
+  }
   return a === b ? 0 : a === null ? 1 : b === null ? -1 : a < b ? -1 : 1;
 }
 

@@ -37,7 +37,8 @@ function draw() {
   const said = `${axisLabel(now.parts[0])} over ${axisLabel(now.x)}; arrow keys walk along it, Enter chooses`;
   plots.forEach((plot, k) => plot.label(`${described.panels[k].title} ${said}`));
   plots.forEach(drawRings);
-  $("notes").textContent = described.notes.join(" · ");
+  const refused = now.second && !isHeat ? [`a heat map needs numbers along x, and not ${axisLabel(now.x)}`] : [];
+  $("notes").textContent = [...described.notes, ...refused].join(" · ");
 }
 
 function describeView(now, runs) {
@@ -52,7 +53,10 @@ function describeView(now, runs) {
 function placePanels({ panels, layout }, plots) {
   const inRows = layout.rows.length > 0 && layout.columns !== null;
   const wanted = inRows
-    ? new Set(panels.map((p) => column(layout.columns)[p.runs[0]])).size
+    ? levels(
+        layout.columns,
+        panels.flatMap((p) => p.runs),
+      ).length
     : Math.min(panels.length, 4);
   const across = Math.max(1, Math.min(wanted, Math.floor($("chart").clientWidth / NARROWEST)));
   const rows = Math.ceil(panels.length / across);

@@ -42,10 +42,18 @@ function testOf(box) {
   return (run) => each[of[run]];
 }
 
+// What was typed, with comparisons in one piece: "label noise > 0" is label_noise>0.
+function inPieces(typed) {
+  const tight = typed.toLowerCase().replace(/\s*([<>=!]+)\s*/g, "$1");
+  return data.table
+    .map((key) => spoken(key).toLowerCase())
+    .filter((said) => said.includes(" "))
+    .reduce((left, said) => left.replaceAll(said, said.replaceAll(" ", "_")), tight);
+}
+
 // What was typed: words that a row must hold, and comparisons such as width>=16 or seed=0.
 function typedTests(typed) {
-  return typed
-    .toLowerCase()
+  return inPieces(typed)
     .split(/\s+/)
     .filter(Boolean)
     .map((word) => {
@@ -72,7 +80,7 @@ function typedTests(typed) {
 function haystackOf(run) {
   if (!haystack) haystack = new Array(N);
   return (haystack[run] ??= [...data.table, "reason"]
-    .map((k) => text(column(k)[run]))
+    .map((k) => cellText(k, run))
     .join(" ")
     .toLowerCase());
 }

@@ -32,7 +32,8 @@ function layOut(
     for (const key of [...left]) {
       if ([...rows, key].reduce((n, k) => n * counts[k], 1) <= mostRows) rows.push(take(key));
     }
-  if (roles.includes("dash")) {
+  if (roles.includes("dash") && (x === STEP || data.sizes.includes(x) || isNumeric(x))) {
+    // between names there are no lines to dash
     const lines = color ? Math.min(counts[color], rules.colors) : 1;
     dash = left.find((k) => counts[k] <= Math.min(rules.dashes, Math.floor(rules.lines / lines))) || null;
   }
@@ -54,7 +55,10 @@ function viewLayout(runs, x, color, facet, roles) {
   if (x === STEP || data.keys.includes(x)) return layOut(runs, x, series, color, facet, roles);
   const finished = runs.filter((i) => isFinished(i) && column(x)[i] !== null);
   const isScattered = groups([...keys, x], finished).length > groups(keys, finished).length; // it differs between seeds
-  if (isScattered) return { ...layOut(finished, x, series, color, facet, roles), isJoined: false };
+  if (isScattered) {
+    const others = roles.filter((role) => role !== "dash"); // of points
+    return { ...layOut(finished, x, series, color, facet, others), isJoined: false };
+  }
   const along = replacedKey(
     finished,
     keys.filter((k) => k !== color && k !== facet),

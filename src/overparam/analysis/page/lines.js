@@ -57,12 +57,11 @@ function drawPart(context, { layout, isJoined, finished, parts }, line, k, X, Y,
   if (isJoined && curve.length > 1) {
     const dash = k && !layout.dash ? DASHES[1] : line.pattern;
     for (const part of stretches(curve, line.failed)) {
-      if (part.length === 1) bar(context, part[0], color, X, Y);
-      band(context, part, color, X, Y);
+      for (const own of withIntervals(part)) (own.length > 1 ? band : bar)(context, own, color, X, Y);
       const path = part.map((c) => [X(c.x), Y(c.mean)]);
       stroke(context, path, color, k ? 1.2 : 2, dash);
     }
-  } else for (const c of curve) bar(context, c, color, X, Y);
+  } else for (const c of curve) bar(context, [c], color, X, Y);
   for (const c of curve) {
     const isFew = c.runs.length < data.rules.seedsForABand && isScattered(curve),
       isRun = c.runs.length === 1;
@@ -91,7 +90,14 @@ function stretches(curve, failed) {
   return [...new Set(curve.map(cut))].map((n) => curve.filter((c) => cut(c) === n));
 }
 
-function bar(context, c, color, X, Y) {
+// The parts of a curve that have enough seeds for an interval: a band reaches no others.
+function withIntervals(curve) {
+  const parts = [[]];
+  for (const c of curve) c.runs.length < data.rules.seedsForABand ? parts.push([]) : parts.at(-1).push(c);
+  return parts.filter((part) => part.length);
+}
+
+function bar(context, [c], color, X, Y) {
   if (c.half) segment(context, X(c.x), Y(c.mean - c.half), X(c.x), Y(c.mean + c.half), color, 1.5);
 }
 

@@ -101,8 +101,8 @@ function drawRings(plot) {
 // A run in words.
 function describe(run) {
   const keys = [...data.keys, "seed", "status", "regime", "params_per_sample", "train_error", "test_error", "reason"];
-  const known = [...new Set(keys)].filter((k) => column(k) && column(k)[run] !== null);
-  return [text(column("identity")[run]), ...known.map((k) => `${spoken(k)}: ${text(column(k)[run])}`)].join("\n");
+  const known = [...new Set(keys)].filter((k) => column(k) && cellText(k, run));
+  return [text(column("identity")[run]), ...known.map((k) => `${spoken(k)}: ${cellText(k, run)}`)].join("\n");
 }
 
 // A mark in words: a run, or the mean of some.

@@ -83,8 +83,8 @@ function rows() {
     ...order.slice(first, last).map((run, k) => {
       const cells = data.table.map((key, j) =>
         element(j ? "td" : "th", {
-          textContent: text(column(key)[run]),
-          title: text(column(key)[run]),
+          textContent: cellText(key, run),
+          title: cellText(key, run),
           className: typeof column(key)[run] === "number" ? "number" : "",
         }),
       );
