@@ -51,8 +51,8 @@ class OptunaSearch(Sweeper):
         from overparam.runs.keys import refuse_hydras_folders
         from overparam.sweeps.check import hydra_knobs
 
-        refuse_hydras_folders(config.hydra)
         self.knobs = hydra_knobs(OptunaSearch, self.knobs, "sweeper")
+        refuse_hydras_folders(config.hydra)
         from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 
         logging.getLogger("optuna").setLevel(logging.WARNING)  # importing it has set another

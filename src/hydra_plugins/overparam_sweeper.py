@@ -52,11 +52,11 @@ class OverparamSweeper(Sweeper):
         from overparam.sweeps.offer import Offer
         from overparam.training.knobs import typed_run_knobs
 
-        refuse_hydras_folders(config.hydra)
         knobs = ("max_attempts", "fail_fast", "max_run_seconds", "threshold")
         given = {key: getattr(self, key) for key in knobs}
         for key, value in hydra_knobs(OverparamSweeper, given, "sweeper").items():
             setattr(self, key, value)
+        refuse_hydras_folders(config.hydra)
         for key, value in typed_run_knobs(config).items():
             OmegaConf.update(config, key, value)
         self.config, self.loader = config, hydra_context.config_loader
