@@ -73,7 +73,7 @@ def test_a_study(lab: Lab) -> None:
     table = pl.read_csv(lab.folder / "logs" / "sweep" / "studies" / "size.csv")
     assert set(table["identity"]) == {run.directory.name for run in runs}
     assert all(value > 1 for value in table["relative_size"])
-    assert "relative_size" in said
+    assert "relative size" in said
     lab.command("analyze.py", *command, "study.power=2")
     squared = pl.read_csv(lab.folder / "logs" / "sweep" / "studies" / "size.csv")
     assert squared["relative_size"].to_list() == pytest.approx([v**2 for v in table["relative_size"]])

@@ -17,7 +17,7 @@ def test_a_file_that_is_not_written_to_its_end_leaves_the_one_before(
     path = tmp_path / "summary.json"
     write_json(path, {"a": 1})
 
-    def torn(file: Path, text: str) -> None:
+    def torn(file: Path, text: str, encoding: str) -> None:
         with file.open("w") as half:
             half.write(text[:3])
         raise OSError("no space left on device")

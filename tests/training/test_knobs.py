@@ -88,7 +88,9 @@ def test_a_number_says_its_range(name):
 
 
 def wrong_values(hint: Any) -> Iterator[Any]:
-    yield from (math.nan, math.inf, -math.inf, {"a": 1}, {})
+    yield from (math.nan, -math.inf, {"a": 1}, {})
+    if "inf" not in str(hint):  # the name of a norm, which a command line reads as a number
+        yield math.inf
     kinds = list(leaves(hint))
     is_list = any(name in str(hint).lower() for name in ("sequence[", "list[", "tuple["))
     allowed = {type(None)} & set(kinds)
@@ -104,7 +106,7 @@ def wrong_values(hint: Any) -> Iterator[Any]:
     for kind in numbers:
         low, high, closed_low, closed_high = bounds(kind)
         outside = [low - 1, *([] if closed_low else [low])]
-        outside += [high + 1, *([] if closed_high else [high])] if high < math.inf else [10**400]
+        outside += [2 * high + 1, *([] if closed_high else [high])] if high < math.inf else [10**400]
         if get_args(kind)[0] is int:
             outside += [10**400, 2.5]
         yield from ([value] for value in outside) if is_list else outside

@@ -28,7 +28,7 @@ from overparam.ranges import (
     Share,
 )
 
-LARGEST = 1e12  # of what torch makes float32 numbers of, whose largest is 3e38
+LARGEST = 1e30  # of what torch makes float32 numbers of, times some thousands; the largest is 3e38
 
 # Ranges that libraries do not state where their types stand, by the class that a target is or inherits from.
 OF_LIBRARIES: dict[str, dict[str, Any]] = {
