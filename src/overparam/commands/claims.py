@@ -29,12 +29,8 @@ from overparam.runs.names import LONGEST
 if TYPE_CHECKING:
     from overparam.claims.ledger import Entry
 
-SAYS_ALL = (
-    ExpectedError,
-    RuntimeError,
-    ValueError,
-    OSError,
-)  # an error of these is told by its message alone
+# An error of these is told by its message alone.
+SAYS_ALL = (ExpectedError, RuntimeError, ValueError, OSError)
 
 
 def main() -> int:
