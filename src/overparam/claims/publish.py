@@ -44,8 +44,8 @@ An interval is Student's for a fixed number of seeds, or, where it says "any tim
 Ramdas 2024): seeds are added until it decides, which does not bias it, and the effects that do not hold are found by
 Holm's method, so that many effects do not fail a claim by chance. It is for effects that are about normal: of
 sequences that are looked at from 4 to 100 seeds it ever misses the mean in 2% of normal ones, in 12% of exponential and
-in 25% of lognormal ones, so that of an effect as skewed as these it says too much. Older rules were judged without that; where it would
-change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
+in 25% of lognormal ones, so that of an effect as skewed as these it says too much. Older rules were judged without
+that; where it would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were written down
 before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a file beside
 the claim), and what varies over the seeds: an interval covers that, and nothing else, but where it says "and test
 samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) / m for the
