@@ -48,8 +48,8 @@ in 25% of lognormal ones, so that of an effect as skewed as these it says too mu
 that; where it would change their verdict, the row says so. The column "rule fixed" says whether effects and bounds were
 written down before or after a look at the runs, whether they were sealed before the data (rule, runs and code, in a
 file beside the claim), and what varies over the seeds: an interval covers that, and nothing else, but where it says
-"and test samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) / m
-for the effect D_j on each of m samples, paired (src/overparam/claims/sampling.py). Where a rule was replaced, the
+"and test samples": there it has the sampling error of the test set that the seeds share too, sqrt(sum_j (D_j - D)^2) /
+m for the effect D_j on each of m samples, paired (src/overparam/claims/sampling.py). Where a rule was replaced, the
 verdict by the rule before stands below the new one, and [under the table](#replaced-rules) with the reason; "to be
 rerun" says that no run was judged by the new rule.
 
