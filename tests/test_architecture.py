@@ -29,7 +29,7 @@ ROOMS = (
     ("data", "models"),
     (
         *("errors", "randomness", "allocator", "compat", "compat_hydra", "libraries", "paths", "caller"),
-        *("locks", "ranges", "machine"),
+        *("locks", "ranges", "machine", "garbage"),
     ),
 )
 HEIGHT = {room: -layer for layer, rooms in enumerate(ROOMS) for room in rooms}

@@ -1,9 +1,5 @@
 """What the lab relies on of Lightning's, torch's and wandb's private parts still does what it relies on."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import lightning as L
 import pytest
 import torch
@@ -156,19 +152,6 @@ def test_modes_see_operations_and_leaves():
 def test_the_first_optimizer_in_every_form(form):
     optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)
     assert compat.first_optimizer(form(optimizer)) is optimizer
-
-
-def test_wandb_sync_leaves_out_what_is_marked_synced(tmp_path: Path) -> None:
-    files = [tmp_path / f"offline-run-20260101_00000{i}-r{i}" / f"run-r{i}.wandb" for i in (0, 1)]
-    for file in files:
-        file.parent.mkdir()
-        file.touch()
-    compat.mark_synced(files[0])
-    wandb = str(Path(sys.executable).with_name("wandb"))
-    command = [wandb, "sync", "--dry-run", *(str(file.parent) for file in files)]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stderr
-    assert "run-r1.wandb" in said
-    assert "run-r0.wandb" not in said
 
 
 @pytest.mark.parametrize("interval", ["step", "year"])

@@ -18,10 +18,12 @@ def train_job(job: tuple[DictConfig, list[str]]) -> float | None:
     """Train a config, in a worker; return what a hyperparameter search minimizes."""
     import sys
 
+    from overparam.garbage import importing
     from overparam.libraries import hush
 
     hush()
-    from overparam.packs.job import run_job
+    with importing():
+        from overparam.packs.job import run_job
 
     cfg, overrides = job
     sys.argv[1:] = overrides  # what Lightning starts the other processes of a DDP run with

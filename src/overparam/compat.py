@@ -6,7 +6,6 @@
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -138,16 +137,3 @@ def fake_tensors() -> Iterator[None]:
     """Make tensors with shapes, dtypes and lifetimes, but without memory or values."""
     with FakeTensorMode(allow_non_fake_inputs=True), forked():
         yield
-
-
-def mark_synced(file: Path) -> None:
-    """Have `wandb sync` leave out a `.wandb` file, as it does with what it has sent itself.
-
-    W&B marks it so by an empty file, and has no public way to do it for a run that was sent while it was trained.
-    """
-    file.with_suffix(".wandb.synced").touch()
-
-
-def is_synced(file: Path) -> bool:
-    """Return whether a `.wandb` file is marked so, by `mark_synced` or by `wandb sync`."""
-    return file.with_suffix(".wandb.synced").exists()

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from overparam.training.build import assemble, build_trainer
 from overparam.training.checkpoint import TimedCheckpoint
+from overparam.training.fused import may_fuse
 from tests.bench.pairs import ACCELERATOR, DEVICE, Result, clock, middle, paired, ratio
 from tests.conftest import compose_config
 
@@ -49,7 +50,10 @@ def lab(cfg: DictConfig, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [Timer(), TimedCheckpoint(Path(folder) / "last.ckpt", 60, []), watch]
         trainer = build_trainer(cfg, parts.data, callbacks=callbacks, logger=False, default_root_dir=folder)
-        trainer.fit(parts.build_module(), datamodule=parts.data)
+        module = parts.build_module()
+        if may_fuse(cfg, module, parts.data, [], trainer):  # as a run does
+            module.automatic_optimization, parts.data.fused = False, True
+        trainer.fit(module, datamodule=parts.data)
     return watch.seconds
 
 

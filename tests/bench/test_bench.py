@@ -6,6 +6,7 @@ from dataclasses import replace
 from PIL import Image
 
 from overparam.training.build import assemble
+from overparam.training.module import SupervisedModule
 from tests.bench import bare, collecting, gpu, memory, pipeline, shell, startup, step, sweep
 from tests.bench.__main__ import END, FIGURES, START, main
 from tests.bench.pairs import paired, ratio
@@ -83,3 +84,12 @@ def test_ratios_are_medians_of_repeats_measured_in_turn():
     times = paired(["a", "b"], measure, 3)
     assert order == ["a", "b"] * 3
     assert ratio(times, "a", "b") == 3.0
+
+
+def test_a_step_of_the_lab_is_timed_as_a_run_takes_it(monkeypatch):
+    calls, take = [], SupervisedModule._fused_steps
+    monkeypatch.setattr(SupervisedModule, "_fused_steps", lambda *given: [calls.append(1), take(*given)][1])
+    cfg = compose_config("logger=local", "trainer.accelerator=cpu", "model.width=2", "trainer.max_steps=3")
+    assert step.lab(cfg, 3) > 0
+    assert len(calls) < 3
+    assert calls

@@ -59,3 +59,16 @@ def test_offline_a_newer_report_replaces_the_older_and_syncs_to_the_same(server,
         cwd=folder,
     )
     assert_logged(server.named("report-sweep"))
+
+
+def test_what_logs_a_report_does_without_the_weight_of_lightning(folder, monkeypatch):
+    monkeypatch.setenv("FOLDER", str(folder))
+    code = (
+        "import os, sys; from pathlib import Path; import polars as pl\n"
+        "from overparam.loggers.wandb_report import log_report\n"
+        f"log_report(Path(os.environ['FOLDER']), {LOGGER | {'mode': 'offline'}}, [], pl.DataFrame({{'a': [1]}}), {{}})\n"
+        "print([name for name in ('torch', 'lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert list(folder.glob("report/wandb/offline-run-*"))

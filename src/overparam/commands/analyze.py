@@ -12,17 +12,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam.commands.start import quiet, start_hydra, tell
 from overparam.errors import ConfigError, fail, printable
+from overparam.garbage import importing
 from overparam.paths import CONFIGS
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="analyze")
 def run(cfg: DictConfig) -> None:
     """Compute the composed study, sum up its table and say where it stands."""
-    import torch
     from hydra.core.hydra_config import HydraConfig
 
-    from overparam.analysis.printed import print_study
-    from overparam.studies.study import study
+    with importing():
+        import torch
+
+        from overparam.analysis.printed import print_study
+        from overparam.studies.study import study
 
     torch.set_num_threads(1)
     try:

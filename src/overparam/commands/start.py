@@ -24,6 +24,7 @@ from overparam.errors import (
     fail,
     one_line,
 )
+from overparam.garbage import skip_at_exit
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
 from overparam.machine import shortcomings
@@ -58,6 +59,7 @@ def start(command: Callable[[], int]) -> int:
     It is the command's own, 2 after an error that `tell` tells in a line, 130 after Ctrl-C, 143 after SIGTERM.
     """
     end_on_sigterm()
+    skip_at_exit()
     if missing := shortcomings():
         print(f"note: {missing}", file=sys.stderr)
     try:

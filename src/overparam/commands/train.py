@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from overparam.commands.start import quiet, start_hydra, tell
 from overparam.compat_hydra import config_groups
 from overparam.errors import ConfigError
+from overparam.garbage import importing
 from overparam.paths import CONFIGS
 from overparam.runs.choices import record_choices
 from overparam.runs.keys import refuse_hydras_folders, refuse_unknown_keys
@@ -26,7 +27,8 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 def run(cfg: DictConfig) -> float | None:
     """Train the composed config; return what a hyperparameter search minimizes."""
-    from overparam.packs.job import run_job
+    with importing():
+        from overparam.packs.job import run_job
 
     alone = HydraConfig.get().mode == RunMode.RUN
     try:

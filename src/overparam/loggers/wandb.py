@@ -17,7 +17,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from overparam.compat import mark_synced
+from overparam.loggers.synced import mark_synced
 from overparam.loggers.wandb_start import Mode, finish, own_id, said, start
 from overparam.ranges import PositiveFloat
 from overparam.runs.metrics import read_metrics

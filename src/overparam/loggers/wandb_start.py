@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from overparam.errors import ConfigError
+from overparam.loggers.synced import mark_synced
 from overparam.runs.state import describe
 
 log = logging.getLogger(__name__)
@@ -178,8 +179,6 @@ def finish(run: Any, exit_code: int) -> None:
     Sent again, rows that the server has would be there twice.
     """
     import wandb
-
-    from overparam.compat import mark_synced  # a report is made without the weight of Lightning
 
     files = Path(run.dir).parent
     try:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from overparam.errors import ConfigError, counted
+from overparam.garbage import importing
 from overparam.sweeps.grid import Run
 from overparam.sweeps.offer import Offer
 
@@ -22,7 +23,8 @@ def check(runs: Sequence[Run], offer: Offer) -> dict[Path, Any]:
     Raises:
         ConfigError: if one of them could not be trained as asked.
     """
-    from overparam.training.build import assemble
+    with importing():
+        from overparam.training.build import assemble
 
     alike: dict[Any, list[Run]] = {}
     for run in runs:

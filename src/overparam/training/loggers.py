@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from overparam import compat
 from overparam.errors import ConfigError
+from overparam.loggers.synced import is_synced
 from overparam.loggers.wandb import wandb_run
 from overparam.loggers.wandb_start import asked_by_agent, has_key
 from overparam.runs.damage import CONFIG, damage
@@ -41,7 +42,7 @@ def send_rest(run_dir: Path) -> bool:
         ConfigError: if W&B has no key here, or cannot be reached.
     """
     files = [*run_dir.glob("wandb/*run-*/run-*.wandb")]
-    if all(map(compat.is_synced, files)):
+    if all(map(is_synced, files)):
         return False
     if said := damage(run_dir):
         log.warning("%s: %s; nothing of it is sent until the same command trains it", run_dir, said)
