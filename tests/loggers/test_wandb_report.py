@@ -66,7 +66,8 @@ def test_what_logs_a_report_does_without_the_weight_of_lightning(folder, monkeyp
     code = (
         "import os, sys; from pathlib import Path; import polars as pl\n"
         "from overparam.loggers.wandb_report import log_report\n"
-        f"log_report(Path(os.environ['FOLDER']), {LOGGER | {'mode': 'offline'}}, [], pl.DataFrame({{'a': [1]}}), {{}})\n"
+        f"logger = {LOGGER | {'mode': 'offline'}}\n"
+        "log_report(Path(os.environ['FOLDER']), logger, [], pl.DataFrame({'a': [1]}), {})\n"
         "print([name for name in ('torch', 'lightning') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
