@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -143,3 +144,24 @@ def test_runs_on_a_macs_gpu_are_not_packed(mac, small):
     assert alone == {
         "packs hold float64 numbers, which a Mac's GPU lacks (trainer.accelerator=cpu has them)": 2
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({}, "3000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 None"),
+        ({"OMP_WAIT_POLICY": "active"}, "None active"),
+    ],
+)
+def test_threads_that_wait_sleep_soon_if_nothing_else_is_said_before_torch_is_there(given, seen):
+    code = (
+        "import os, sys; from overparam.commands.start import start\n"
+        "names = ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')\n"
+        "start(lambda: print(*map(os.environ.get, names), 'torch' in sys.modules) or 0)"
+    )
+    clean = {
+        name: text for name, text in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=clean | given)
+    assert done.stdout.strip() == f"{seen} False", done.stderr

@@ -27,7 +27,7 @@ from overparam.errors import (
 from overparam.garbage import skip_at_exit
 from overparam.libraries import hush
 from overparam.loggers.wandb_start import asked_by_agent
-from overparam.machine import shortcomings
+from overparam.machine import shortcomings, wait_asleep
 from overparam.runs.overrides import explain, is_refused_config
 
 
@@ -60,6 +60,7 @@ def start(command: Callable[[], int]) -> int:
     """
     end_on_sigterm()
     skip_at_exit()
+    wait_asleep()
     if missing := shortcomings():
         print(f"note: {missing}", file=sys.stderr)
     try:
