@@ -45,6 +45,7 @@ def test_what_varies_in_words(found, expected):
         ("05_random_labels", f"initialization, label noise; not: {FIXED}, test set, one for all seeds"),
         ("06_program", "initialization, training data, all new"),
         ("07_mode_connectivity", "initialization, batch order, subset (two seeds share 68% of it)"),
+        ("28_trained_bias_variance", "initialization, training data, all new"),
         ("08_program", "inputs, teacher and noise of training and test set, all new for every seed"),
     ],
 )
@@ -60,6 +61,16 @@ def test_members_of_a_seed_are_its_own(tmp_path):
     assert len(runs) == 2 * 3 * 3  # seeds, widths, members
     drawn = {(run.cfg.data.seed, run.cfg.seed) for run in runs}
     assert drawn == {(3, 9), (3, 10), (3, 11), (4, 12), (4, 13), (4, 14)}
+
+
+def test_sets_and_members_of_a_seed_are_its_own(tmp_path):
+    claim = load_claim(claim_files()["28_trained_bias_variance"])
+    runs = planned_runs(claim, Setup(tmp_path, (0, 4)))
+    assert len(runs) == 2 * 8 * 3 * 3  # seeds, widths, sets, members
+    drawn = {(run.cfg.data.seed, run.cfg.seed) for run in runs}
+    assert drawn == {
+        (i, k) for first in (0, 12) for i in range(first, first + 3) for k in range(first, first + 3)
+    }
 
 
 def test_every_exact_claim_says_what_varies():

@@ -121,3 +121,16 @@ def test_a_sweep_that_cannot_train_says_why(setup):
         sources.runs(setup, "random_labels", {"": ["model.width=0"]})
     with pytest.raises(ConfigError, match=r"model\.widht"):
         sources.runs(setup, "random_labels", {"": ["model.widht=3"]})
+
+
+def test_a_study_of_several_training_sets_is_a_row_for_each_of_the_ledgers_seeds(tmp_path):
+    tiny = ["model.width=2,3", "trainer.max_steps=3", "data.n_train=20", "trainer.accelerator=cpu"]
+    setup = Setup(tmp_path, (1, 4))
+    drawn = {"replicate": "data.seed", "members": 3, "sets": 2}
+    table, names = sources.studied(setup, "bias_variance", "bias_variance", tiny, **drawn)
+    assert len(names) == 2 * 2 * 3 * 2
+    assert sorted(table.select("seed", "model.width", "data.seed").rows()) == [
+        *((1, 2, 2), (1, 3, 2), (4, 2, 8), (4, 3, 8)),
+    ]
+    assert set(table["training_sets"]) == {2}
+    assert set(table["initializations"]) == {3}

@@ -44,7 +44,8 @@ def covers(claim: Claim, setup: Setup) -> str:
     if claim.covers or not knobs.get("experiment") or len(setup.seeds) < 2:
         return claim.covers or ""
     runs = planned_runs(_from_scratch(claim), replace(setup, seeds=setup.seeds[:2]))
-    pairs = _pairs([run.cfg for run in runs], knobs.get("replicate", "seed"), *setup.seeds[:2])
+    first, second = (seed * knobs.get("sets", 1) for seed in setup.seeds[:2])
+    pairs = _pairs([run.cfg for run in runs], knobs.get("replicate", "seed"), first, second)
     return in_words([found for a, b in pairs if (found := variation(a, b)) is not None])
 
 

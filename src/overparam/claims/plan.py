@@ -29,7 +29,12 @@ def planned_runs(claim: Claim, setup: Setup) -> list[Run]:
         sweeps = list((knobs.get("sweeps") or {"": knobs.get("overrides", [])}).values())
         try:
             found += plan_sweeps(
-                setup, knobs["experiment"], sweeps, knobs.get("replicate", "seed"), knobs.get("members", 0)
+                setup,
+                knobs["experiment"],
+                sweeps,
+                knobs.get("replicate", "seed"),
+                knobs.get("members", 0),
+                knobs.get("sets", 1),
             )
         except ConfigError:
             if not found:

@@ -15,7 +15,7 @@ from hydra.utils import get_method
 
 from overparam.analysis.collect import collect, collect_steps
 from overparam.claims.trained import Setup, compose_study, train_sweeps
-from overparam.ranges import NonNegativeInt
+from overparam.ranges import NonNegativeInt, PositiveInt
 from overparam.runs.identity import is_config_key
 from overparam.studies.study import study as apply_study
 from overparam.training.knobs import typed
@@ -81,6 +81,7 @@ def studied(
     overrides: Sequence[str] = (),
     replicate: str = "seed",
     members: NonNegativeInt = 0,
+    sets: PositiveInt = 1,
     **knobs: Any,
 ) -> Source:
     """Train an experiment and apply a study to its runs; a row is one of the study's.
@@ -94,14 +95,16 @@ def studied(
             differ in `seed`. The column `seed` then holds its values.
         members: how many runs of each of the ledger's seeds a study compares, all drawn anew for every seed; 0: those
             of the experiment's own `seed`, the same for all.
+        sets: with `members`, how many values of `replicate` a study compares of each of the ledger's seeds, all drawn
+            anew for every seed; a row's is its first.
         knobs: values for the study in place of those in its file.
     """
-    (directories,) = train_sweeps(setup, experiment, [overrides], replicate, members)
+    (directories,) = train_sweeps(setup, experiment, [overrides], replicate, members, sets)
     config = compose_study(setup, study)
     function, group = get_method(config.pop("_target_")), config.pop("group")
     names = _names(directories)
     table = apply_study(directories[0].parent, study, function, group, {**config, **knobs}, names)
-    return table.with_columns(pl.col(replicate).alias("seed")), names
+    return table.with_columns((pl.col(replicate) // sets).alias("seed")), names
 
 
 def exact(setup: Setup, model: str, **knobs: Any) -> Source:

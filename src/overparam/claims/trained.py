@@ -41,6 +41,7 @@ def train_sweeps(
     sweeps: Sequence[Sequence[str]] = ((),),
     replicate: str = "seed",
     members: int = 0,
+    sets: int = 1,
 ) -> list[list[Path]]:
     """Train what is missing of sweeps of an experiment, and return the run directories of each sweep.
 
@@ -54,6 +55,7 @@ def train_sweeps(
         replicate: the config key that takes the seeds.
         members: with it a seed is so many runs that share no draw with those of other seeds: `replicate` takes it, and
             `seed` its own `members` values. 0: `seed`, where it is not `replicate`, is the experiment's.
+        sets: with `members`, how many values `replicate` takes for a seed, which share none with those of others.
 
     Raises:
         ConfigError: if a sweep cannot be composed, or trained as asked.
@@ -61,7 +63,7 @@ def train_sweeps(
     """
     with _lab_configs(setup.config_dir):
         sweeper, points, sweeps_of_runs = _named(
-            _command_lines(setup, experiment, sweeps, replicate, members)
+            _command_lines(setup, experiment, sweeps, replicate, members, sets)
         )
         lines = [[run.directory for run in line] for line in sweeps_of_runs]
         _train(sweeper, points, lines)
@@ -78,10 +80,11 @@ def plan_sweeps(
     sweeps: Sequence[Sequence[str]] = ((),),
     replicate: str = "seed",
     members: int = 0,
+    sets: int = 1,
 ) -> list[Run]:
     """Return the runs that `train_sweeps` would train with the same arguments, and train none."""
     with _lab_configs(setup.config_dir):
-        lines = _named(_command_lines(setup, experiment, sweeps, replicate, members))[2]
+        lines = _named(_command_lines(setup, experiment, sweeps, replicate, members, sets))[2]
     return [run for line in lines for run in line]
 
 
@@ -111,7 +114,7 @@ def _lab_configs(config_dir: Path | None) -> Iterator[None]:
 
 
 def _command_lines(
-    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str, members: int
+    setup: Setup, experiment: str, sweeps: Sequence[Sequence[str]], replicate: str, members: int, sets: int
 ) -> list[list[str]]:
     common = [
         f"experiment={experiment}",
@@ -123,16 +126,21 @@ def _command_lines(
         *search_path(setup.config_dir),
     ]
     return [
-        [*common, *seeds, *overrides] for overrides in sweeps for seeds in _seeds(setup, replicate, members)
+        [*common, *seeds, *overrides]
+        for overrides in sweeps
+        for seeds in _seeds(setup, replicate, members, sets)
     ]
 
 
-def _seeds(setup: Setup, replicate: str, members: int) -> list[list[str]]:
+def _seeds(setup: Setup, replicate: str, members: int, sets: int) -> list[list[str]]:
     """Return the overrides by which runs take the seeds, for each command line of a sweep."""
     if not members:
         return [[f"{replicate}={','.join(map(str, setup.seeds))}"]]
-    own = {seed: range(seed * members, (seed + 1) * members) for seed in setup.seeds}
-    return [[f"{replicate}={seed}", f"seed={','.join(map(str, drawn))}"] for seed, drawn in own.items()]
+
+    def own(seed: int, count: int) -> str:
+        return ",".join(map(str, range(seed * count, (seed + 1) * count)))
+
+    return [[f"{replicate}={own(seed, sets)}", f"seed={own(seed, members)}"] for seed in setup.seeds]
 
 
 def _named(command_lines: Sequence[Sequence[str]]) -> tuple[Any, list[list[str]], list[list[Run]]]:

@@ -26,7 +26,7 @@ from overparam.training.knobs import typed
 
 log = logging.getLogger(__name__)
 
-Group = Literal["run", "seed", "steps", "samples"]
+Group = Literal["run", "seed", "steps", "samples", "draws"]
 # The config keys in which the runs of a group may differ. The order of batches follows the seed; it is part of what
 # makes two runs independent. Runs that differ in n may have drawn other data for every seed: their mean counts.
 VARIED: dict[str, tuple[str, ...]] = {
@@ -34,6 +34,7 @@ VARIED: dict[str, tuple[str, ...]] = {
     "seed": ("seed", "data.order_seed"),
     "steps": ("trainer.max_steps",),
     "samples": ("data.n_train", "seed", "data.order_seed", "data.seed"),
+    "draws": ("seed", "data.order_seed", "data.seed"),
 }
 
 
@@ -58,7 +59,8 @@ def study(
             sample; it is not in the CSV.
         group: which runs the function is given together. "run": one run; "seed": all finished runs that differ in
             `seed` alone (their data must not depend on it: fix data.seed), in the order of seeds; "steps": those
-            that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds.
+            that differ in `trainer.max_steps` alone; "samples": those that differ in `data.n_train` and seeds; "draws":
+            those that differ in seeds, of the data too.
         knobs: arguments of the function; and `figure`, of which `_target_` is a function
             `draw(table, title, **knobs) -> Figure`, and the rest its knobs.
         only: identities of the runs to use; None is all that are finished.
