@@ -59,7 +59,7 @@ def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
     directories = {}
     if "after" in source:
         directories["after"] = trained.train_sweeps(setup, source["after"])[0]
-    by_seed = source.get("replicate", "seed"), source.get("members", 0)
+    by_seed = source.get("replicate", "seed"), source.get("members", 0), source.get("sets", 1)
     found = trained.train_sweeps(setup, source["experiment"], list(sweeps.values()), *by_seed)
     directories |= dict(zip(sweeps, found, strict=True))
     return {sweep: {path.name for path in paths} for sweep, paths in directories.items()}
