@@ -38,9 +38,8 @@ def can_fork() -> bool:
 def wait_asleep() -> None:
     """Have OpenMP's threads sleep soon when they wait for each other, before torch is imported; what is set stays.
 
-    They spin for a third of a million rounds otherwise, and hold the core that another process's thread waits for.
-    Measured on two cores: two sweeps at once, with two threads each, took 53 and 106 seconds, and take 26; one alone
-    takes 14 either way.
+    They spin for long otherwise, and hold the core that another process's thread waits for. Measured on two cores: two
+    sweeps at once, with two threads each, took 53 and 106 seconds, and take 26; one alone takes 14 either way.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -129,8 +129,9 @@ def test_a_study_of_several_training_sets_is_a_row_for_each_of_the_ledgers_seeds
     drawn = {"replicate": "data.seed", "members": 3, "sets": 2}
     table, names = sources.studied(setup, "bias_variance", "bias_variance", tiny, **drawn)
     assert len(names) == 2 * 2 * 3 * 2
-    assert sorted(table.select("seed", "model.width", "data.seed").rows()) == [
-        *((1, 2, 2), (1, 3, 2), (4, 2, 8), (4, 3, 8)),
-    ]
+    rows = table.select("seed", "model.width", "data.seed").rows()
+    assert sorted(rows) == [(1, 2, 2), (1, 3, 2), (4, 2, 8), (4, 3, 8)]
     assert set(table["training_sets"]) == {2}
     assert set(table["initializations"]) == {3}
+    with pytest.raises(ConfigError, match=r"give source\.members too"):
+        sources.studied(setup, "bias_variance", "bias_variance", tiny, replicate="data.seed", sets=2)

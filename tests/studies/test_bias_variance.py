@@ -63,6 +63,12 @@ def test_the_bias_is_against_the_targets(stand_in):
     assert near["bias"] == pytest.approx(-2 / 2 - 0.5 / 2)  # an estimate may be below 0
 
 
+def test_networks_that_all_say_the_same_have_no_variance_and_no_share_of_it(stand_in):
+    y = torch.zeros(4, 1)
+    (row,) = bias_variance([stand_in(i, k, [3.0], y) for i in range(2) for k in range(2)])
+    assert (row["bias"], row["variance"], row["init_share"], row["log2_variance"]) == (9, 0, None, None)
+
+
 def test_each_block_of_draws_is_a_row_in_any_order(stand_in):
     one, other = grid(stand_in), grid(stand_in, target=1.0, first=5)
     rows = bias_variance([*other[::-1], *one[::-1]])

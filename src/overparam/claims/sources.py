@@ -15,6 +15,7 @@ from hydra.utils import get_method
 
 from overparam.analysis.collect import collect, collect_steps
 from overparam.claims.trained import Setup, compose_study, train_sweeps
+from overparam.errors import ConfigError
 from overparam.ranges import NonNegativeInt, PositiveInt
 from overparam.runs.identity import is_config_key
 from overparam.studies.study import study as apply_study
@@ -99,6 +100,8 @@ def studied(
             anew for every seed; a row's is its first.
         knobs: values for the study in place of those in its file.
     """
+    if sets > 1 and not members:
+        raise ConfigError("source.sets is of seeds that have members of their own: give source.members too")
     (directories,) = train_sweeps(setup, experiment, [overrides], replicate, members, sets)
     config = compose_study(setup, study)
     function, group = get_method(config.pop("_target_")), config.pop("group")

@@ -34,7 +34,8 @@ def bias_variance(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
     Returns:
         A row a block: `data.seed`, its first; `training_sets` and `initializations`, how many; `test_mse`; its parts
         `bias`, squared, and `variance`; of that `by_data`, `by_init` and `by_both`, which takes both to vary, and
-        `init_share`, the share that an average over initializations loses, `by_init` and `by_both`; `log2_variance`.
+        `init_share`, the share that an average over initializations loses, `by_init` and `by_both`; `log2_variance`;
+        these two are null where the variance is not above 0.
 
     Raises:
         ConfigError: if a block has too few runs, or its training sets share samples, with each other or with the test
@@ -75,7 +76,7 @@ def _row(block: dict[Draw, FinishedRun]) -> dict[str, Any]:
         **{"training_sets": len(sets), "initializations": len(inits), "test_mse": total, "bias": bias},
         **{"by_data": same_data - bias, "by_init": same_init - bias},
         **{"by_both": total - same_data - same_init + bias, "variance": variance},
-        "init_share": (total - same_data) / variance,
+        "init_share": (total - same_data) / variance if variance > 0 else None,
         "log2_variance": math.log2(variance) if variance > 0 else None,
     }
 
