@@ -63,3 +63,13 @@ def test_a_command_ends_without_a_last_search():
         "print(start(lambda: 0), gc.get_freeze_count())"
     )
     assert said.splitlines() == ["0 0", "True True"]
+
+
+def test_a_sweep_imports_so():
+    said = python(
+        "import gc\n"
+        "from types import SimpleNamespace\n"
+        "from overparam.sweeps.check import check\n"
+        "print(check([], SimpleNamespace(obstacle=None)), gc.get_freeze_count() > 100_000)"
+    )
+    assert said == "{} True"
