@@ -19,6 +19,7 @@ def random_features(
     label_noise: float = 0.1,
     penalties: Sequence[float] = (0.0,),
     sigma: float = 8.0,
+    resplit: bool = False,
 ) -> list[dict[str, Any]]:
     """Solve for the readout of RBF random features, for every width N, sample size n and ridge penalty.
 
@@ -32,6 +33,7 @@ def random_features(
         label_noise: probability that a training label is flipped.
         penalties: ridge penalties, on the sum of squares.
         sigma: length scale of the kernel.
+        resplit: whether `seed` draws the test set too, see `Digits`.
 
     Returns:
         A row for each width, n and penalty: `width`, `n`, `features_per_sample`, `penalty`, `train_mse`, `test_mse`
@@ -40,7 +42,7 @@ def random_features(
     """
     rows = []
     for n in samples:
-        data = Digits(n_train=n, label_noise=label_noise, seed=seed)
+        data = Digits(n_train=n, label_noise=label_noise, seed=seed, resplit=resplit)
         data.setup()
         targets = F.one_hot(data.train.y, data.num_outputs).double()
         test_targets = F.one_hot(data.test.y, data.num_outputs).double()
