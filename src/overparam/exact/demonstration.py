@@ -1,5 +1,6 @@
 """A popular demonstration of benign overfitting, as it is printed, mended, and with what makes overfitting benign."""
 
+import math
 from typing import Any
 
 import torch
@@ -45,7 +46,8 @@ def benign_demonstration(
 
     Returns:
         A row for each variant and p: `variant`, `p`, `train_mse`, `test_mse`, `null_mse` of predicting 0, and
-        `test_minus_null`; for the isotropic variants of one teacher `theory`, the expectation of the test MSE given b
+        `test_minus_null`; `octaves_above_bar`, log2 of `test_mse` over 2 noise^2, below which the demonstration calls the
+        solution benign; for the isotropic variants of one teacher `theory`, the expectation of the test MSE given b
         (see `ridge.ridgeless_risk`), and `test_over_theory`; `norm_signal` and `norm_rest`, the solution's norms in
         the coordinates of the signal and in the others.
     """
@@ -80,6 +82,7 @@ def benign_demonstration(
         columns = ("train_mse", "test_mse", "null_mse", "norm_signal", "norm_rest")
         row = {"variant": variant, "p": dims, **dict(zip(columns, values, strict=True))}
         row["test_minus_null"] = row["test_mse"] - row["null_mse"]
+        row["octaves_above_bar"] = math.log2(row["test_mse"] / (2 * noise**2))
         has_theory = variant in ("one teacher", "not standardized")
         row["theory"] = expected if has_theory else None
         rows.append({**row, "test_over_theory": row["test_mse"] / expected if has_theory else None})
