@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from overparam.exact.demonstration import benign_demonstration
@@ -8,7 +10,7 @@ def test_the_demonstration_fails_as_printed_and_its_repair_is_benign():
     mean = {
         row["variant"]: {
             key: sum(run[i][key] for run in rows) / 4
-            for key in ("train_mse", "test_mse", "null_mse", "norm_signal", "norm_rest", "theory")
+            for key in ("train_mse", "test_mse", "null_mse", "octaves_above_bar", "norm_signal", "norm_rest", "theory")
             if row[key] is not None
         }
         for i, row in enumerate(rows[0])
@@ -29,3 +31,5 @@ def test_the_demonstration_fails_as_printed_and_its_repair_is_benign():
         mean["not standardized"]["norm_rest"] / 2, rel=0.3
     )
     assert mean["weak tail"]["test_mse"] < 0.18
+    assert mean["weak tail"]["octaves_above_bar"] < 0 < mean["not standardized"]["octaves_above_bar"]
+    assert rows[0][0]["octaves_above_bar"] == pytest.approx(math.log2(rows[0][0]["test_mse"] / 0.18))

@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
+from overparam.data.digits import Digits
 from overparam.exact.gradient_descent import descent_path, min_norm_solution, two_scale_regression
-from overparam.exact.random_features import random_features
+from overparam.exact.random_features import kernel_regression, mse, random_features
 
 
 def problem(n=6, p=15):
@@ -79,3 +81,12 @@ def test_many_random_features_tend_to_kernel_regression():
     few, many = (abs(row["test_mse"] / row["theory"] - 1) for row in rows)
     assert many < 0.02
     assert many < few
+
+
+def test_random_features_may_have_a_test_set_of_their_own_for_every_seed():
+    data = Digits(n_train=100, label_noise=0.1, seed=3, resplit=True)
+    data.setup()
+    targets, test_targets = (F.one_hot(part.y, 10).double() for part in (data.train, data.test))
+    expected = mse(kernel_regression(data.train.x, targets, data.test.x, 8.0, 0.3), test_targets)
+    (row,) = random_features(3, [4], samples=[100], penalties=[0.3], resplit=True)
+    assert row["theory"] == expected
