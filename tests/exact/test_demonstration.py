@@ -10,7 +10,15 @@ def test_the_demonstration_fails_as_printed_and_its_repair_is_benign():
     mean = {
         row["variant"]: {
             key: sum(run[i][key] for run in rows) / 4
-            for key in ("train_mse", "test_mse", "null_mse", "octaves_above_bar", "norm_signal", "norm_rest", "theory")
+            for key in (
+                "train_mse",
+                "test_mse",
+                "null_mse",
+                "octaves_above_bar",
+                "norm_signal",
+                "norm_rest",
+                "theory",
+            )
             if row[key] is not None
         }
         for i, row in enumerate(rows[0])

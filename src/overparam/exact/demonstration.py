@@ -46,9 +46,9 @@ def benign_demonstration(
 
     Returns:
         A row for each variant and p: `variant`, `p`, `train_mse`, `test_mse`, `null_mse` of predicting 0, and
-        `test_minus_null`; `octaves_above_bar`, log2 of `test_mse` over 2 noise^2, below which the demonstration calls the
-        solution benign; for the isotropic variants of one teacher `theory`, the expectation of the test MSE given b
-        (see `ridge.ridgeless_risk`), and `test_over_theory`; `norm_signal` and `norm_rest`, the solution's norms in
+        `test_minus_null`; `octaves_above_bar`, log2 of `test_mse` over 2 noise^2, below which the demonstration calls
+        the solution benign; for the isotropic variants of one teacher `theory`, the expectation of the test MSE given
+        b (see `ridge.ridgeless_risk`), and `test_over_theory`; `norm_signal` and `norm_rest`, the solution's norms in
         the coordinates of the signal and in the others.
     """
     rows = []
