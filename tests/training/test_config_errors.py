@@ -6,6 +6,7 @@ from overparam.errors import ConfigError
 from overparam.training.run import train
 from tests.command_line import command_line
 
+CALLBACKS = "lightning.pytorch.callbacks"
 BAD = {
     "model.width=0": "model.width must be greater than 0, got 0",
     "model.width=abc": "model.width must be an integer",
@@ -30,6 +31,8 @@ BAD = {
     "+data.n_trian=3": "data.n_trian: Digits has no such knob; did you mean n_train?",
     "+callbacks.es._target_=no.such.Thing": "callbacks.es._target_=no.such.Thing cannot be imported",
     "+callbacks.es._target_=collections.Counter": "callbacks.es: Counter is no Lightning callback",
+    f"+callbacks.lr._target_={CALLBACKS}.LearningRateFinder": "callbacks.lr would train with another optimizer.lr",
+    f"+callbacks.size._target_={CALLBACKS}.BatchSizeFinder": "callbacks.size would train with another data.batch_size",
     "+callbacks._target_=lightning.pytorch.callbacks.Timer": "callbacks holds several nodes by name",
     "+trainer.min_epochs=2": "trainer.min_epochs has no effect here",
     "+trainer.overfit_batches=2": "trainer.overfit_batches has no effect here: set data.n_train",

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, WeightAveraging
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
@@ -357,6 +357,11 @@ def build_callbacks(cfg: DictConfig) -> dict[str, L.Callback]:
     for name, callback in found.items():
         if not isinstance(callback, L.Callback):
             raise ConfigError(f"{name}: {type(callback).__name__} is no Lightning callback")
+        if isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            key = "optimizer.lr" if isinstance(callback, LearningRateFinder) else "data.batch_size"
+            raise ConfigError(
+                f"{name} would train with another {key} than the run's config says: sweep {key}"
+            )
     if sum(isinstance(callback, BestWeights | WeightAveraging) for callback in found.values()) > 1:
         raise ConfigError("callbacks: two of them decide which weights a run ends with: choose one")
     return found
