@@ -11,6 +11,7 @@ from overparam.analysis.axes import half_way, scale, spaced_ticks, value_text
 from overparam.analysis.collect import collect, collect_steps
 from overparam.analysis.curves import interpolation_threshold, over_seeds
 from overparam.analysis.figures import THEORY, error_figure
+from overparam.analysis.lines import line_figure
 from overparam.analysis.maps import heat_map
 from overparam.analysis.over_steps import step_figure
 from overparam.analysis.regimes import regime_map
@@ -170,6 +171,20 @@ def test_a_report_of_a_single_run_is_its_steps(tmp_path):
 def test_ticks_that_would_touch_are_left_out():
     assert spaced_ticks([1, 2, 3, 1000]) == [1, 2, 1000]
     assert spaced_ticks([1, 2, 3, 4]) == [1, 2, 3, 4]
+
+
+def test_a_long_legend_leaves_no_ticks_that_touch():
+    rates = [0.0000625 * 2**i for i in range(11)]
+    rows = [
+        {"optimizer.lr": lr, "model.width": width, "model.parametrization": kind, "loss": lr, "seed": 0}
+        for lr, width, kind in itertools.product(rates, [64, 1024], ["standard", "mup_adam"])
+    ]
+    series = ["model.width", "model.parametrization"]
+    figure = line_figure(pl.DataFrame(rows), "t", x="optimizer.lr", y=["loss"], series=series)
+    (axes,) = drawn(figure)
+    boxes = [text.get_window_extent() for text in axes.get_xticklabels() if text.get_text()]
+    assert len(boxes) > 2
+    assert all(left.x1 + 3 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_long_round_numbers_do_not_touch():

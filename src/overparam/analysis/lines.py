@@ -61,10 +61,14 @@ def line_figure(
     figure, all_axes = grid(len(panels), table[facets[-1]].n_unique() if len(facets) > 1 else 3)
     own = [", ".join(texts) for texts, _ in settings(table, inside)]
     looks = [(text, column) for text in own for column in y]
+    in_legend = {look: _line_name(*look, is_one=len(y) == 1) for look in looks}
     legend: dict[str, Any] = {}
+    # A long legend leaves a single panel less of the figure, which is about 120 characters wide.
+    beside = max(map(len, in_legend.values())) / 120 if len(looks) > 1 else 0.0
+    room = 0.05 / (1 - min(beside, 0.5)) if len(panels) == 1 else 0.09
     for axes, (title_texts, panel) in zip(all_axes, panels, strict=True):
         if names is None:
-            number_axis(axes, table, x, room=0.05 if len(panels) == 1 else 0.09)
+            number_axis(axes, table, x, room=room)
         else:
             name_axis(axes, names, 60 if len(panels) == 1 else 30)
         marked = Marked(axes)
@@ -72,8 +76,7 @@ def line_figure(
         for index, (name, column) in enumerate(looks):
             if (group := groups.get(name)) is None:
                 continue
-            parts = [label(column)] if len(y) > 1 or not name else []
-            text = ", ".join([*parts, *([name] if name else [])])
+            text = in_legend[name, column]
             color = CATEGORICAL[index % len(CATEGORICAL)]
             style = ("-", "--", ":")[index // len(CATEGORICAL) % 3]
             if names is not None:  # side by side, not one over the other
@@ -96,3 +99,9 @@ def line_figure(
     add_legend(figure, legend)
     figure.suptitle("\n".join(wrap(title, 45 + 40 * min(len(panels), 3))), fontsize=9)
     return figure
+
+
+def _line_name(name: str, column: str, is_one: bool) -> str:
+    """Return what a legend says of a line: its column, unless all lines are of one, and its settings."""
+    parts = [] if is_one and name else [label(column)]
+    return ", ".join([*parts, *([name] if name else [])])
