@@ -358,9 +358,8 @@ def build_callbacks(cfg: DictConfig) -> dict[str, L.Callback]:
         if not isinstance(callback, L.Callback):
             raise ConfigError(f"{name}: {type(callback).__name__} is no Lightning callback")
         if isinstance(callback, LearningRateFinder | BatchSizeFinder):
-            key = "optimizer.lr" if isinstance(callback, LearningRateFinder) else "data.batch_size"
             raise ConfigError(
-                f"{name} would train with another {key} than the run's config says: sweep {key}"
+                f"{name} would train with another rate or batch size than the config says: sweep it"
             )
     if sum(isinstance(callback, BestWeights | WeightAveraging) for callback in found.values()) > 1:
         raise ConfigError("callbacks: two of them decide which weights a run ends with: choose one")
