@@ -358,9 +358,7 @@ def build_callbacks(cfg: DictConfig) -> dict[str, L.Callback]:
         if not isinstance(callback, L.Callback):
             raise ConfigError(f"{name}: {type(callback).__name__} is no Lightning callback")
         if isinstance(callback, LearningRateFinder | BatchSizeFinder):
-            raise ConfigError(
-                f"{name} would train with another rate or batch size than the config says: sweep it"
-            )
+            raise ConfigError(f"{name} would train with a rate or batch size that no config says: sweep it")
     if sum(isinstance(callback, BestWeights | WeightAveraging) for callback in found.values()) > 1:
         raise ConfigError("callbacks: two of them decide which weights a run ends with: choose one")
     return found
