@@ -1,6 +1,7 @@
 """Identities under which results were published, whose digits must stay what they are."""
 
 import csv
+import json
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -34,10 +35,20 @@ def test_a_command_line_keeps_its_identity(line: str, tmp_path: Path) -> None:
     assert hash_of(identity(resolve(compose_config(*overrides)))) == hash_of(PINNED[line])
 
 
+LEDGER = ROOT / ".github" / "figures" / "claims"
+
+
+@cache
+def judged_seeds() -> dict[str, tuple[int, ...]]:
+    return {
+        entry["name"]: tuple(entry["seeds"]) for entry in json.loads((LEDGER / "claims.json").read_text())
+    }
+
+
 @cache
 def published() -> dict[str, set[str]]:
     claims: dict[str, set[str]] = defaultdict(set)
-    with (ROOT / ".github" / "figures" / "claims" / "runs.csv").open() as file:
+    with (LEDGER / "runs.csv").open() as file:
         for row in csv.DictReader(file):
             claims[row["claim"]].add(row["identity"])
     return claims
@@ -54,7 +65,7 @@ def finish_all(loader: Any, master: Any, points: Any, *rest: Any, **others: Any)
 def names_of_sweeps(claim: str, logs: Path) -> dict[str, set[str]]:
     """The identities of all runs that a claim is made from, by the sweep's name."""
     judged = load_claim(CONFIGS / "claim" / f"{claim}.yaml")
-    source, setup = judged.source.model_extra or {}, trained.Setup(logs, judged.most_seeds)
+    source, setup = judged.source.model_extra or {}, trained.Setup(logs, judged_seeds()[claim])
     sweeps = source.get("sweeps") or {"": source.get("overrides", [])}
     directories = {}
     if "after" in source:
