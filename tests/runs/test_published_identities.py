@@ -20,6 +20,7 @@ from overparam.sweeps.grid import expand
 from overparam.training.build import resolve
 from tests.conftest import CONFIGS, ROOT, compose_config
 
+LEDGER = ROOT / ".github" / "figures" / "claims"
 BYTES = b"stand-in for weights"
 # Of single command lines, by the code that published the claims; {weights} is a file of these bytes.
 PINNED = dict(
@@ -33,9 +34,6 @@ def test_a_command_line_keeps_its_identity(line: str, tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).write_bytes(BYTES)
     overrides = line.format(weights=tmp_path / WEIGHTS).split()
     assert hash_of(identity(resolve(compose_config(*overrides)))) == hash_of(PINNED[line])
-
-
-LEDGER = ROOT / ".github" / "figures" / "claims"
 
 
 @cache
